@@ -1,0 +1,61 @@
+package rule
+
+import (
+	"fmt"
+
+	"github.com/namewall/namewall/internal/set"
+)
+
+// The transport protocols that a port without inet_proto in the key opens
+// together, for want of a word about which.
+const (
+	tcp uint8 = 6
+	udp uint8 = 17
+)
+
+// CheckLayout tells whether Sets[i] can hold what the rule's names open if its
+// keys are of layout l: a line with ports needs a port in the key, a line
+// without needs none, and where the key has no protocol, tcp and udp of each
+// port must both be listed, as both are opened.
+//
+// It asks nothing of Sets[i].Layout, so that it serves for the layout that the
+// Corefile writes and for the one that the kernel has.
+func (r *Rule) CheckLayout(i int, l set.Layout) error {
+	id := r.Sets[i].ID
+	for _, n := range r.Names {
+		switch {
+		case len(n.Services) == 0 && l.Port:
+			return fmt.Errorf("set '%s' (%s) has ports, name %s has none: add PROTO/PORT to the name, or take the port out of the set's type",
+				id, l, n.Patterns[0])
+		case len(n.Services) > 0 && !l.Port:
+			return fmt.Errorf("set '%s' (%s) has no ports, name %s has %s: use the type '%s', or open whole addresses by a name without ports",
+				id, l, n.Patterns[0], n.Services[0], withPorts(l))
+		case l.Port && !l.Proto:
+			if s, ok := lonely(n.Services); ok {
+				return fmt.Errorf("set '%s' (%s) has no protocol and opens %s for tcp and udp: add what is missing to name %s, or use the type '%s'",
+					id, l, s, n.Patterns[0], withPorts(l))
+			}
+		}
+	}
+	return nil
+}
+
+// withPorts is the layout of the same addresses with protocol and port.
+func withPorts(l set.Layout) set.Layout {
+	l.Proto, l.Port = true, true
+	return l
+}
+
+// lonely returns a service whose port isn't listed for both tcp and udp.
+func lonely(services []set.Service) (set.Service, bool) {
+	has := make(map[set.Service]bool)
+	for _, s := range services {
+		has[s] = true
+	}
+	for _, s := range services {
+		if !has[set.Service{Proto: tcp, Port: s.Port}] || !has[set.Service{Proto: udp, Port: s.Port}] {
+			return s, true
+		}
+	}
+	return set.Service{}, false
+}
