@@ -1,0 +1,133 @@
+package nftset
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/coredns/caddy"
+
+	"github.com/namewall/namewall/internal/rule"
+)
+
+// Config is what one Corefile says about namewall, over all its server blocks.
+//
+// CoreDNS sets plugins up one server block at a time, so a Config grows by
+// parse and is complete, and its rules usable, only after finish. From then on
+// nothing in it changes.
+type Config struct {
+	// Rules are the distinct rules in the order of their first appearance.
+	// Rules[i].Index is i.
+	Rules []*rule.Rule
+
+	// Blocks are the server blocks that have nftset directives.
+	Blocks []*Block
+
+	Node Node
+
+	sources map[string]*source // by rule name
+}
+
+// Node holds the settings of the block without a name.
+type Node struct {
+	Place Place // zero if the Corefile has no such block
+	Lines rule.Lines
+
+	// Feed is true if the block says `mode feed`: every rule is then a mere
+	// feeder, whatever it says itself. `mode enforce` here says nothing that a
+	// rule could not take back, as it is what rules do anyway.
+	Feed bool
+}
+
+// Block is one server block.
+type Block struct {
+	Place Place        // of its first nftset directive
+	Keys  []string     // what the block is headed with, as CoreDNS normalises it
+	Rules []*rule.Rule // in the order of the text, each of them once
+}
+
+// Place is a line of the configuration.
+type Place struct {
+	File string
+	Line int
+}
+
+// String is the place as CoreDNS writes it in its own errors.
+func (p Place) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
+
+// Errorf is an error of this place, in the form of caddy's Dispenser.Errf.
+func (p Place) Errorf(format string, args ...any) error {
+	return fmt.Errorf("%s - Error during parsing: %w", p, fmt.Errorf(format, args...))
+}
+
+// source is a rule with what only the reading of the Corefile needs to know.
+type source struct {
+	rule  *rule.Rule
+	lines rule.Lines // its own allow and pass
+	place Place
+	text  string // canonical, to tell whether two blocks say the same
+}
+
+// configKey is where an instance keeps its Config.
+type configKey struct{}
+
+// configOf returns the Config of the instance that c belongs to, the same one
+// for all its server blocks.
+func configOf(c *caddy.Controller) *Config {
+	if cfg, ok := c.Get(configKey{}).(*Config); ok {
+		return cfg
+	}
+	cfg := new(Config)
+	c.Set(configKey{}, cfg)
+	return cfg
+}
+
+// add takes the rule of a block into the configuration. A rule that is there
+// already with the same content is returned instead of the new one.
+func (cfg *Config) add(s *source) (*rule.Rule, error) {
+	if first, ok := cfg.sources[s.rule.Name]; ok {
+		if first.text != s.text {
+			return nil, s.place.Errorf("rule %s differs from the rule of this name at %s: give one of them another name, or import the same text into both server blocks",
+				s.rule.Name, first.place)
+		}
+		return first.rule, nil
+	}
+	if cfg.sources == nil {
+		cfg.sources = make(map[string]*source)
+	}
+	cfg.sources[s.rule.Name] = s
+	s.rule.Index = len(cfg.Rules)
+	cfg.Rules = append(cfg.Rules, s.rule)
+	return s.rule, nil
+}
+
+// Place tells where r stands; where it stands several times, the first one.
+func (cfg *Config) Place(r *rule.Rule) Place { return cfg.sources[r.Name].place }
+
+// finish applies the node's settings, which may stand anywhere in the Corefile,
+// to all rules. It is called once, after the last block has been parsed.
+func (cfg *Config) finish() error {
+	for _, r := range cfg.Rules {
+		s := cfg.sources[r.Name]
+		policy, err := rule.NewPolicy(s.lines, cfg.Node.Lines)
+		if err != nil {
+			return s.place.Errorf("rule %s: %w", r.Name, err)
+		}
+		r.Policy = policy
+		if cfg.Node.Feed {
+			r.Mode = rule.Feed
+		}
+	}
+	return nil
+}
+
+// overlap returns a prefix that stands in both lists.
+func overlap(lines rule.Lines) (netip.Prefix, bool) {
+	for _, a := range lines.Allow {
+		for _, p := range lines.Pass {
+			if a == p {
+				return a, true
+			}
+		}
+	}
+	return netip.Prefix{}, false
+}

@@ -1,0 +1,60 @@
+package nftset
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/namewall/namewall/internal/rule"
+)
+
+// format writes a rule as a Corefile block in one canonical form: two blocks
+// say the same if and only if their forms are equal, and parse reads the form
+// back to the same rule.
+func format(r *rule.Rule, lines rule.Lines) string {
+	var b strings.Builder
+	line := func(option string, values ...string) {
+		if len(values) > 0 {
+			b.WriteString("    " + option + " " + strings.Join(values, " ") + "\n")
+		}
+	}
+	fmt.Fprintf(&b, "%s %s {\n", directive, r.Name)
+	for _, s := range r.Sets {
+		if s.Known {
+			line("set", s.ID.String(), s.Layout.String())
+		} else {
+			line("set", s.ID.String())
+		}
+	}
+	for _, n := range r.Names {
+		line("name", append(words(n.Patterns), words(n.Services)...)...)
+	}
+	line("except", words(r.Except)...)
+	line("mode", r.Mode.String())
+	l := r.Lifetime
+	line("lifetime", formatDuration(l.Min), formatDuration(l.Max), formatDuration(l.Grace))
+	line("wait", formatDuration(r.Wait))
+	line("allow", words(lines.Allow)...)
+	line("pass", words(lines.Pass)...)
+	line("clients", words(r.Clients)...)
+	line("limit", strconv.Itoa(r.Limit))
+	line("targets", choose(r.FollowTargets, "follow", "ignore"))
+	line("match", choose(r.MatchChain, "chain", "query"))
+	b.WriteString("}\n")
+	return b.String()
+}
+
+func words[T fmt.Stringer](list []T) []string {
+	var out []string
+	for _, v := range list {
+		out = append(out, v.String())
+	}
+	return out
+}
+
+func choose(first bool, yes, no string) string {
+	if first {
+		return yes
+	}
+	return no
+}
