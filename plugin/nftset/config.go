@@ -2,7 +2,6 @@ package nftset
 
 import (
 	"fmt"
-	"net/netip"
 
 	"github.com/coredns/caddy"
 
@@ -45,14 +44,19 @@ type Block struct {
 	Rules []*rule.Rule // in the order of the text, each of them once
 }
 
-// Place is a line of the configuration.
+// Place is a line of the configuration, or a whole file if it has no number.
 type Place struct {
 	File string
 	Line int
 }
 
 // String is the place as CoreDNS writes it in its own errors.
-func (p Place) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
+func (p Place) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
+}
 
 // Errorf is an error of this place, in the form of caddy's Dispenser.Errf.
 func (p Place) Errorf(format string, args ...any) error {
@@ -118,16 +122,4 @@ func (cfg *Config) finish() error {
 		}
 	}
 	return nil
-}
-
-// overlap returns a prefix that stands in both lists.
-func overlap(lines rule.Lines) (netip.Prefix, bool) {
-	for _, a := range lines.Allow {
-		for _, p := range lines.Pass {
-			if a == p {
-				return a, true
-			}
-		}
-	}
-	return netip.Prefix{}, false
 }

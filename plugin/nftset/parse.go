@@ -1,6 +1,7 @@
 package nftset
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -15,7 +16,7 @@ const directive = "nftset"
 func parse(c *caddy.Controller, cfg *Config) (*Block, error) {
 	block := &Block{Keys: slices.Clone(c.ServerBlockKeys)}
 	for c.Next() {
-		p := &parser{c: c, head: placeOf(c)}
+		p := &parser{c: c, head: placeOf(c), seen: make(map[string]bool), policies: make(map[netip.Prefix]string)}
 		if block.Place == (Place{}) {
 			block.Place = p.head
 		}
@@ -32,9 +33,10 @@ func placeOf(c *caddy.Controller) Place { return Place{File: c.File(), Line: c.L
 
 // parser reads one nftset directive.
 type parser struct {
-	c    *caddy.Controller
-	head Place
-	seen map[string]bool // options that may stand only once
+	c        *caddy.Controller
+	head     Place
+	seen     map[string]bool         // options that may stand only once
+	policies map[netip.Prefix]string // allow or pass
 }
 
 // options are the lines that a block may have, by their first word.
@@ -73,7 +75,6 @@ func (p *parser) directive(cfg *Config, block *Block) error {
 
 // block reads the lines between the braces.
 func (p *parser) block(known options) error {
-	p.seen = make(map[string]bool)
 	for p.c.NextBlock() {
 		option := p.c.Val()
 		read, ok := known[option]

@@ -4,8 +4,8 @@ package nftset
 func (p *parser) node() (Node, error) {
 	n := Node{Place: p.head}
 	err := p.block(options{
-		"allow": func(args []string) error { return p.policy(&n.Lines, &n.Lines.Allow, args) },
-		"pass":  func(args []string) error { return p.policy(&n.Lines, &n.Lines.Pass, args) },
+		"allow": func(args []string) error { return p.policy("allow", &n.Lines.Allow, args) },
+		"pass":  func(args []string) error { return p.policy("pass", &n.Lines.Pass, args) },
 		"mode": func(args []string) (err error) {
 			n.Feed, err = p.choice("mode", args, "enforce", "feed")
 			return err

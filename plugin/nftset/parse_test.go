@@ -231,8 +231,8 @@ func TestErrors(t *testing.T) {
 		"prefix":      {with("allow 192.0.2.0/33"), []string{":4 ", "'192.0.2.0/33' is neither a prefix nor an address"}},
 		"zone":        {with("allow fe80::1%eth0"), []string{":4 ", "write fe80::1"}},
 		"mapped":      {with("clients ::ffff:192.0.2.1"), []string{":4 ", "write it as IPv4, like 192.0.2.1"}},
-		"both lists":  {with("allow 192.0.2.0/24", "pass 192.0.2.0/24"), []string{":5 ", "192.0.2.0/24 stands in 'allow' and in 'pass'"}},
-		"node's both": {"nftset {\n pass 192.0.2.0/24\n allow 192.0.2.0/24\n}", []string{":3 ", "in 'allow' and in 'pass'"}},
+		"both lists":  {with("allow 192.0.2.0/24", "pass 192.0.2.0/24"), []string{":5 ", "192.0.2.0/24 already stands in 'allow'"}},
+		"node's both": {"nftset {\n pass 192.0.2.0/24\n allow 192.0.2.0/24\n}", []string{":3 ", "already stands in 'pass'"}},
 
 		"ports missing":  {fmt.Sprintf(portRule, "ipv4_addr . inet_proto . inet_service", ""), []string{":2 ", "has ports", "www.example.org has none", "add PROTO/PORT"}},
 		"ports unwanted": {fmt.Sprintf(portRule, "ipv4_addr", "tcp/443"), []string{":2 ", "has no ports", "tcp/443", "'ipv4_addr . inet_proto . inet_service'"}},

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/coredns/coredns/plugin/pkg/durations"
-
-	"github.com/namewall/namewall/internal/rule"
 )
 
 // Bounds of the durations.
@@ -80,18 +78,19 @@ func (p *parser) prefix(word string) (netip.Prefix, error) {
 	return prefix, nil
 }
 
-// policy appends prefixes to one of the lists of lines, and keeps a prefix from
-// standing in both.
-func (p *parser) policy(lines *rule.Lines, list *[]netip.Prefix, args []string) error {
+// policy reads an `allow` or `pass` line into list. An address is either
+// admitted or left alone: no prefix may stand in both options of a block.
+func (p *parser) policy(option string, list *[]netip.Prefix, args []string) error {
 	for _, word := range args {
 		prefix, err := p.prefix(word)
 		if err != nil {
 			return err
 		}
-		*list = append(*list, prefix)
-		if both, ok := overlap(*lines); ok {
-			return p.c.Errf("%s stands in 'allow' and in 'pass': an address is either admitted or left alone", both)
+		if other, ok := p.policies[prefix]; ok && other != option {
+			return p.c.Errf("%s already stands in '%s': an address is either admitted or left alone", prefix, other)
 		}
+		p.policies[prefix] = option
+		*list = append(*list, prefix)
 	}
 	return nil
 }

@@ -1,0 +1,46 @@
+package nftset
+
+import (
+	"fmt"
+
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
+)
+
+// startupWarnings are what the log says once about a configuration that has
+// been accepted, and yet may not do what its author thinks. Call it on start-up,
+// when cfg's instance has read all of its Corefile.
+func startupWarnings(cfg *Config) []string {
+	out := placementWarnings(dnsserver.Directives)
+	input := corefileOf(cfg)
+	if input == nil {
+		return out
+	}
+	f, err := Load(input)
+	if err != nil {
+		return append(out, fmt.Sprintf("the Corefile can't be read again to look for names that bypass their rules: %v", err))
+	}
+	for _, b := range f.Bypasses() {
+		out = append(out, b.String())
+	}
+	for _, s := range f.Servers {
+		if len(s.Rules) == 0 {
+			out = append(out, fmt.Sprintf("server block %s (%s) has no rules", s, s.Place))
+		}
+	}
+	return out
+}
+
+// corefileOf finds what the instance of cfg was started with: its Controllers
+// don't tell. It is nil where cfg belongs to no running instance.
+func corefileOf(cfg *Config) caddy.Input {
+	for _, inst := range caddy.Instances() {
+		inst.StorageMu.RLock()
+		own := inst.Storage[configKey{}] == cfg
+		inst.StorageMu.RUnlock()
+		if own {
+			return inst.Caddyfile()
+		}
+	}
+	return nil
+}
