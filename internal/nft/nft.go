@@ -117,10 +117,15 @@ type Set struct {
 	Constant bool // can't be changed once a rule uses it
 	Map      bool // elements carry data
 
+	anonymous bool // part of a rule, without a name of its own
+
 	Default time.Duration // timeout of elements that bring none; 0: they stay for ever
-	Size    uint32        // elements that fit in; 0: no limit
-	Handle  uint64        // changes when a set is deleted and declared again
-	Count   int           // elements, expired ones that are not yet collected included; -1 where Features.Count is missing
+	Size    uint32        // how many elements fit in; 0: no limit
+	Handle  uint64        // another one after the set was deleted and declared again
+
+	// Count is the number of elements, with those that have expired and are not
+	// yet collected. It is -1 where Features.Count is missing, and in events.
+	Count int
 }
 
 // Element is one element of a set as the kernel has it.

@@ -1,0 +1,282 @@
+package nft
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+
+	"github.com/namewall/namewall/internal/set"
+	"golang.org/x/sys/unix"
+)
+
+// Limits of a batch.
+const (
+	// batchMax bounds the operations of one commit, and thereby how long others
+	// wait for the commit mutex: about a millisecond.
+	batchMax = 1000
+
+	// messageMax bounds the elements of one message: their list is an attribute,
+	// whose length has 16 bits.
+	messageMax = 65535 / 80
+
+	// sendBuffer and receiveBuffer are what the socket asks for: a batch of
+	// single messages with the longest names there can be, and a refusal for
+	// each of them.
+	sendBuffer    = 2 << 20
+	receiveBuffer = 4 << 20
+
+	// sendOverhead is what the kernel keeps of a send buffer for itself
+	// (netlink_sendmsg).
+	sendOverhead = 32
+
+	// replyCost is what one reply takes of the receive buffer at most, socket
+	// buffer header included (netlink_ack).
+	replyCost = 2048
+)
+
+// Writer changes elements of sets. It has one lasting socket: opening and
+// closing one costs up to tens of milliseconds each time, for everybody who
+// uses nf_tables (nft_rcv_nl_event waits for an RCU grace period).
+//
+// A Writer is for one goroutine, and starts none.
+type Writer struct {
+	batch
+
+	features Features
+	steps    [Delete + 1][]step
+	sendMax  int // bytes that a datagram may have
+	replyMax int // messages that may be refused at once
+
+	// Of the Commit that is under way; kept so as not to be allocated again.
+	tasks  []task
+	groups map[set.ID]int32
+	spans  []span // by message of the batch
+}
+
+// step is one of the messages that make up an operation.
+type step struct {
+	message uint16 // NFT_MSG_*
+	flags   uint16
+	life    bool // elements have a timeout
+	fresh   bool // and an expiration
+}
+
+// stepsFor is how each kind is done by a kernel with features f.
+func stepsFor(f Features) (s [Delete + 1][]step) {
+	const create = unix.NLM_F_REQUEST | unix.NLM_F_CREATE
+	add := step{message: unix.NFT_MSG_NEWSETELEM, flags: create, life: true}
+	del := step{message: unix.NFT_MSG_DELSETELEM, flags: unix.NLM_F_REQUEST}
+
+	// Without NLM_F_EXCL the kernel would take an element that is there for
+	// done (before 6.12), or overwrite its life (since).
+	exclusive := add
+	exclusive.flags |= unix.NLM_F_EXCL
+	s[Add] = []step{exclusive}
+
+	if f.Update {
+		fresh := add
+		fresh.fresh = true
+		s[Refresh] = []step{fresh}
+	} else {
+		// The first makes sure that there is something to delete: an element
+		// that has just expired is none, and the deletion would cost the batch.
+		s[Refresh] = []step{add, del, add}
+	}
+
+	if f.Destroy {
+		del.message = msgDestroySetElem
+	}
+	s[Delete] = []step{del}
+	return s
+}
+
+// OpenWriter opens a Writer, and finds out what the kernel can do unless the
+// options say it. It fails with EPERM where CAP_NET_ADMIN is missing.
+func OpenWriter(o Options) (*Writer, error) {
+	s, err := newSocket(o, sendBuffer, receiveBuffer)
+	if err != nil {
+		return nil, err
+	}
+	sndbuf, err := s.conn.WriteBuffer()
+	if err != nil {
+		_ = s.close()
+		return nil, err
+	}
+	rcvbuf, err := s.conn.ReadBuffer()
+	if err != nil {
+		_ = s.close()
+		return nil, err
+	}
+	w := newWriter(s, sndbuf, rcvbuf)
+	if o.Features != nil {
+		w.use(*o.Features)
+		return w, nil
+	}
+	f, err := probe(&w.batch)
+	if err != nil {
+		_ = s.close()
+		return nil, err
+	}
+	w.use(f)
+	return w, nil
+}
+
+func newWriter(s socket, sndbuf, rcvbuf int) *Writer {
+	return &Writer{
+		batch:    batch{link: newLink(s)},
+		sendMax:  sndbuf - sendOverhead,
+		replyMax: rcvbuf / replyCost,
+		groups:   make(map[set.ID]int32),
+	}
+}
+
+func (w *Writer) use(f Features) {
+	w.features = f
+	w.steps = stepsFor(f)
+}
+
+// Features tells what the kernel can do.
+func (w *Writer) Features() Features { return w.features }
+
+// Portid is the address of the Writer's socket, for Watch to ignore.
+func (w *Writer) Portid() uint32 { return w.sock.portid() }
+
+// Close closes the socket.
+func (w *Writer) Close() error { return w.sock.close() }
+
+// Commit carries out ops and tells the outcome of each in its Err. When it
+// returns, the kernel has acknowledged every operation without one.
+//
+// The operations are one transaction as long as they are no more than 1000, fit
+// into the send buffer, and none is refused. If some are, they are left out and
+// the others committed without them. Within a transaction a set's deletions
+// come first, so that they make room. One Commit names an element at most once.
+//
+// The returned error is nil, whatever single operations came to, unless it
+// concerns all of those that carry it: no CAP_NET_ADMIN, no memory. If it is an
+// ErrBroken, the Writer must be closed and opened anew.
+//
+// The system call can't be interrupted, and waits for as long as others hold
+// the kernel's commit mutex. Commit allocates nothing unless something is
+// refused.
+func (w *Writer) Commit(ops []Op) error {
+	tasks := w.plan(ops)
+	for len(tasks) > 0 {
+		n := w.encode(ops, tasks)
+		err := w.exchange()
+		switch {
+		case err == nil:
+			tasks = tasks[n:]
+			continue
+		case errors.Is(err, errRefused):
+			err = w.judge(ops, tasks[:n])
+		case errors.Is(err, unix.EMSGSIZE) && n > 1:
+			w.sendMax = len(w.enc.buf) / 2
+			continue
+		}
+		tasks = slices.DeleteFunc(tasks, task.done)
+		if err != nil {
+			for _, t := range tasks {
+				ops[t.op].Err = err
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// task is an operation that is not done yet.
+type task struct {
+	op    int32 // its place among the operations; -1 if done
+	group int32 // which set
+	kind  Kind  // as the operation's, or Refresh for an Add that found a shorter life
+	alone bool  // has messages of its own, because one that it shared was refused
+	again bool  // was refused for a reason that may pass
+}
+
+func (t task) done() bool { return t.op < 0 }
+
+// plan orders the operations so that those of one set and kind share a message,
+// deletions first.
+func (w *Writer) plan(ops []Op) []task {
+	clear(w.groups)
+	w.tasks = w.tasks[:0]
+	for i := range ops {
+		op := &ops[i]
+		op.Err, op.Found = nil, false
+		group, ok := w.groups[op.Set]
+		if !ok {
+			group = int32(len(w.groups))
+			w.groups[op.Set] = group
+		}
+		w.tasks = append(w.tasks, task{op: int32(i), group: group, kind: op.Kind})
+	}
+	slices.SortStableFunc(w.tasks, func(a, b task) int {
+		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(b.kind, a.kind))
+	})
+	return w.tasks
+}
+
+// span is which tasks a message is about, and with which of their steps.
+type span struct {
+	first, n int
+	step     int
+}
+
+// encode makes a batch of the first tasks, as many as it takes, and tells how
+// many.
+func (w *Writer) encode(ops []Op, tasks []task) (n int) {
+	w.begin()
+	w.spans = w.spans[:0]
+	for n < len(tasks) {
+		fits := w.fit(ops, tasks[n:])
+		if n == 0 {
+			fits = max(fits, 1) // what is too long alone, the kernel shall say
+		}
+		fits = min(fits, batchMax-n)
+		if fits <= 0 {
+			break
+		}
+		w.encodeRun(ops, tasks, n, fits)
+		n += fits
+	}
+	return n
+}
+
+// fit tells how many of the first tasks can share messages and have room.
+func (w *Writer) fit(ops []Op, tasks []task) int {
+	head := tasks[0]
+	steps := len(w.steps[head.kind])
+	if w.count+steps > w.replyMax {
+		return 0
+	}
+	id := ops[head.op].Set
+	room := (w.sendMax-len(w.enc.buf)-headerLen-genmsgLen)/steps - setElemsLen(id)
+	most := min(room/elemLen(set.KeyMax), messageMax, len(tasks))
+	if head.alone {
+		return min(most, 1)
+	}
+	n := 0
+	for n < most && !tasks[n].alone && tasks[n].group == head.group && tasks[n].kind == head.kind {
+		n++
+	}
+	return n
+}
+
+func (w *Writer) encodeRun(ops []Op, tasks []task, first, n int) {
+	run := tasks[first : first+n]
+	for i, s := range w.steps[run[0].kind] {
+		list := w.enc.setElems(s.message, s.flags, w.message(), ops[run[0].op].Set)
+		for _, t := range run {
+			op := &ops[t.op]
+			if s.life {
+				w.enc.elemFor(&op.Key, op.Timeout, s.fresh)
+			} else {
+				w.enc.elem(&op.Key)
+			}
+		}
+		w.enc.close(list)
+		w.enc.end()
+		w.spans = append(w.spans, span{first: first, n: n, step: i})
+	}
+}
