@@ -1,0 +1,37 @@
+#!/bin/sh
+# Provides the commands that the lab needs, from Debian's packages: as root it
+# installs what is missing and says so, otherwise it prints the line that does.
+# With --check it never installs.
+set -eu
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+# command, package that has it
+needed='
+curl      curl
+dig       bind9-dnsutils
+gcc       gcc
+getent    libc-bin
+ip        iproute2
+kdig      knot-dnsutils
+mount     mount
+musl-gcc  musl-tools
+nft       nftables
+setpriv   util-linux
+unbound   unbound
+'
+
+missing=$(printf '%s' "$needed" | while read -r command package; do
+    [ -z "$command" ] || command -v "$command" >/dev/null || printf ' %s' "$package"
+done)
+# A compiler without the C library's headers links nothing.
+[ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
+
+[ -n "$missing" ] || exit 0
+install="apt-get install -y --no-install-recommends$missing"
+if [ "${1-}" = --check ] || [ "$(id -u)" != 0 ]; then
+    echo "the lab needs packages that are not installed; as root: $install" >&2
+    exit 1
+fi
+echo "the lab needs packages that are not installed: $install" >&2
+apt-get update -q
+DEBIAN_FRONTEND=noninteractive $install

@@ -1,0 +1,66 @@
+package integration
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/namewall/namewall/integration/lab"
+)
+
+// What every other test relies on: the chain drops and counts what no rule
+// accepts, and lets through what one does, in both families.
+func TestLabDropsAndCounts(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t)
+	l.Load(lab.Ruleset(`
+	set open4 { type ipv4_addr; flags timeout; elements = { 198.51.100.1 timeout 1h }; }
+	set open6 { type ipv6_addr . inet_service; flags timeout; elements = { 2001:db8:100::1 . 80 timeout 1h }; }`, `
+		ip daddr @open4 accept
+		ip6 daddr . tcp dport @open6 accept`))
+	l.HTTP(80, nil)
+
+	for _, url := range []string{"http://198.51.100.1/", "http://[2001:db8:100::1]/"} {
+		if body, err := l.Curl(url); err != nil || !strings.Contains(body, ":80 for ") {
+			t.Errorf("%s: %q, %v", url, body, err)
+		}
+	}
+	if got := l.Drops(); got != (lab.Drops{}) {
+		t.Errorf("dropped %+v of what a rule accepts", got)
+	}
+	for i, url := range []string{"http://198.51.100.2/", "http://[2001:db8:100::2]/"} {
+		if body, err := l.Curl(url); err == nil {
+			t.Errorf("%s: got through the firewall: %q", url, body)
+		}
+		if got := l.Drops(); got != (lab.Drops{SYNs: i + 1, Packets: i + 1}) {
+			t.Errorf("%s: dropped %+v, want %d", url, got, i+1)
+		}
+	}
+
+	elements := l.Elements("open4")
+	if len(elements) != 1 || elements[0].Key != "198.51.100.1" || elements[0].Timeout.Hours() != 1 || elements[0].Expires <= 0 {
+		t.Errorf("open4 holds %+v", elements)
+	}
+	if keys := l.Keys("open6"); len(keys) != 1 || keys[0] != "2001:db8:100::1 . 80" {
+		t.Errorf("open6 holds %q", keys)
+	}
+}
+
+// The two upstreams and the C library's way to them.
+func TestLabResolves(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t)
+	l.Unbound("real.test. 60 IN A 198.51.100.7")
+	s := l.Script()
+	s.Records("scripted.test. 60 IN CNAME there.test.", "there.test. 60 IN A 198.51.100.8")
+
+	for server, name := range map[string]string{lab.Real: "real.test", lab.Scripted: "scripted.test"} {
+		out, err := l.Gateway.Run(nil, "dig", "+short", "@"+server, name, "A")
+		if err != nil || !strings.Contains(out, "198.51.100.") {
+			t.Errorf("dig %s: %q, %v", name, out, err)
+		}
+		out, err = l.Gateway.Run(l.Resolving(server), "getent", "ahostsv4", name)
+		if err != nil || !strings.HasPrefix(out, "198.51.100.") {
+			t.Errorf("getent %s: %q, %v", name, out, err)
+		}
+	}
+}

@@ -1,0 +1,12 @@
+package integration
+
+import (
+	"os"
+	"testing"
+
+	"github.com/namewall/namewall/integration/lab"
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(lab.Main(m.Run))
+}
