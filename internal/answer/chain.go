@@ -10,22 +10,26 @@ import (
 // is a way. With stay it only looks where the first step leads.
 func (w *Walk) follow(answer []dns.RR, stay bool) {
 	for i, rr := range answer {
-		switch rr.(type) {
-		case *dns.CNAME, *dns.DNAME:
-			w.aliases = append(w.aliases, i)
+		if !isAlias(rr) && !signsAlias(rr) {
+			continue
 		}
+		if len(w.aliases) == maxAliases {
+			w.Broken = true
+			return
+		}
+		w.aliases = append(w.aliases, i)
 	}
 	for len(w.aliases) > 0 {
 		name := w.Names[len(w.Names)-1]
 		next, ok := w.next(answer, name)
-		if !ok || len(w.Names) > maxLinks && next != "" || slices.Contains(w.Names, next) {
+		if ok && next == "" {
+			return
+		}
+		if !ok || len(w.Names) > maxLinks || slices.Contains(w.Names, next) {
 			w.Broken = true
 			return
 		}
-		if next == "" {
-			return
-		}
-		w.link(answer, name)
+		w.link(answer, name, next)
 		if stay {
 			return
 		}
@@ -38,12 +42,12 @@ func (w *Walk) follow(answer []dns.RR, stay bool) {
 // several times, and with the DNAME that it was synthesised from), or if a
 // DNAME makes a name that is too long (RFC 6672 §2.2).
 //
-// Any disagreement is fatal, although some can be decided: no client decides
-// them all alike, and no sound zone needs it.
+// Any disagreement is fatal, although some can be decided: no two clients
+// decide them alike, and no sound zone needs it.
 func (w *Walk) next(answer []dns.RR, name string) (next string, ok bool) {
 	for _, i := range w.aliases {
 		c, isCNAME := answer[i].(*dns.CNAME)
-		if !isCNAME || !isAlias(&c.Hdr) || !sameName(c.Hdr.Name, name) {
+		if !isCNAME || !sameName(c.Hdr.Name, name) {
 			continue
 		}
 		if next == "" {
@@ -54,7 +58,7 @@ func (w *Walk) next(answer []dns.RR, name string) (next string, ok bool) {
 	}
 	for _, i := range w.aliases {
 		d, isDNAME := answer[i].(*dns.DNAME)
-		if !isDNAME || !isAlias(&d.Hdr) {
+		if !isDNAME {
 			continue
 		}
 		prefix, below := cutSuffix(name, d.Hdr.Name)
@@ -63,36 +67,36 @@ func (w *Walk) next(answer []dns.RR, name string) (next string, ok bool) {
 		}
 		if next == "" {
 			next = lower(join(prefix, d.Target))
+			if nameLen(next) > maxName {
+				return "", false
+			}
 		} else if !isJoin(next, prefix, d.Target) {
-			return "", false
-		}
-		if nameLen(next) > maxName {
 			return "", false
 		}
 	}
 	return next, true
 }
 
-// link notes the records by which name is an alias.
-func (w *Walk) link(answer []dns.RR, name string) {
+// link notes the records by which name is an alias of next.
+func (w *Walk) link(answer []dns.RR, name, next string) {
 	first := len(w.Links)
 	for _, i := range w.aliases {
-		var l Link
 		h := answer[i].Header()
+		l := Link{TTL: seconds(h.Ttl)}
 		switch rr := answer[i].(type) {
 		case *dns.CNAME:
-			if !isAlias(h) || !sameName(h.Name, name) {
+			if !sameName(h.Name, name) {
 				continue
 			}
-			l = Link{Owner: name, Target: lower(rr.Target), Kind: LinkCNAME}
+			l.Kind, l.Owner, l.Target = LinkCNAME, name, next
 		case *dns.DNAME:
-			prefix, below := cutSuffix(name, h.Name)
-			if !isAlias(h) || !below {
+			if _, below := cutSuffix(name, h.Name); !below {
 				continue
 			}
-			l = Link{Owner: name[len(prefix):], Target: lower(rr.Target), Kind: LinkDNAME}
+			l.Kind, l.Owner, l.Target = LinkDNAME, lower(h.Name), lower(rr.Target)
+		default: // an RRSIG
+			continue
 		}
-		l.TTL = seconds(h.Ttl)
 		w.roles[i] = roleLink
 		w.ttls.add(h.Ttl)
 		w.addLink(l, first)
@@ -103,7 +107,7 @@ func (w *Walk) link(answer []dns.RR, name string) {
 // the shorter life counts.
 func (w *Walk) addLink(l Link, first int) {
 	for i := first; i < len(w.Links); i++ {
-		if old := &w.Links[i]; old.Owner == l.Owner && old.Target == l.Target && old.Kind == l.Kind {
+		if old := &w.Links[i]; old.Kind == l.Kind && old.Owner == l.Owner && old.Target == l.Target {
 			old.TTL = min(old.TTL, l.TTL)
 			return
 		}
@@ -111,8 +115,23 @@ func (w *Walk) addLink(l Link, first int) {
 	w.Links = append(w.Links, l)
 }
 
-// isAlias tells whether the header suits a CNAME or DNAME that a client would
-// follow.
-func isAlias(h *dns.RR_Header) bool {
-	return h.Class == dns.ClassINET && (h.Rrtype == dns.TypeCNAME || h.Rrtype == dns.TypeDNAME)
+// isAlias tells whether a client could follow the record. miekg/dns reads a
+// record without data as one with empty names.
+func isAlias(rr dns.RR) bool {
+	switch rr := rr.(type) {
+	case *dns.CNAME:
+		return isLink(&rr.Hdr, dns.TypeCNAME, rr.Target)
+	case *dns.DNAME:
+		return isLink(&rr.Hdr, dns.TypeDNAME, rr.Target)
+	}
+	return false
+}
+
+func isLink(h *dns.RR_Header, rrtype uint16, target string) bool {
+	return h.Rrtype == rrtype && h.Class == dns.ClassINET && h.Name != "" && target != ""
+}
+
+func signsAlias(rr dns.RR) bool {
+	sig, ok := rr.(*dns.RRSIG)
+	return ok && (sig.TypeCovered == dns.TypeCNAME || sig.TypeCovered == dns.TypeDNAME)
 }

@@ -1,7 +1,6 @@
 package answer
 
 import (
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -52,23 +51,24 @@ func ede(code uint16, text string) *dns.EDNS0_EDE {
 	return &dns.EDNS0_EDE{InfoCode: code, ExtraText: text}
 }
 
-// optFor is the OPT for an answer made from m. It is a copy with all that m's
-// has, because packing and CoreDNS's ScrubWriter write into it, and m's may be
-// the question's own. The size and the flags are left to the ScrubWriter. It
-// is nil for a client that sent none (RFC 6891 §7), and if there is nothing
-// to say.
+// optFor is the OPT for an answer made from m. It is a copy with all options of
+// m's, because packing and CoreDNS's ScrubWriter write into it, and m's may be
+// the question's own. The ScrubWriter sets its size, but it doesn't take back
+// a DO bit that the client didn't set (RFC 3225 §3). There is none for a
+// client that sent none (RFC 6891 §7), nor if there is nothing to say.
 func optFor(m *dns.Msg, client Client, e *dns.EDNS0_EDE) *dns.OPT {
-	if !client.OPT {
+	old := m.IsEdns0()
+	if !client.OPT || old == nil && e == nil {
 		return nil
 	}
-	var opt *dns.OPT
-	if old := m.IsEdns0(); old != nil {
+	opt := new(dns.OPT)
+	if old != nil {
 		opt = dns.Copy(old).(*dns.OPT)
-	} else if e != nil {
-		opt = &dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}}
 	}
+	opt.Hdr = dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT, Class: opt.Hdr.Class}
+	opt.SetDo(client.DO)
 	if e != nil {
-		opt.Option = append(slices.Clip(opt.Option), e)
+		opt.Option = append(opt.Option, e)
 	}
 	return opt
 }

@@ -27,7 +27,7 @@ func sameName(a, b string) bool {
 // lower is a name in lower case: the same string if it has no capitals.
 func lower(name string) string {
 	for i := range len(name) {
-		if name[i] != toLower(name[i]) {
+		if isUpper(name[i]) {
 			b := []byte(name)
 			for ; i < len(b); i++ {
 				b[i] = toLower(b[i])
@@ -38,8 +38,10 @@ func lower(name string) string {
 	return name
 }
 
+func isUpper(c byte) bool { return c-'A' < 26 }
+
 func toLower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
+	if isUpper(c) {
 		return c + ('a' - 'A')
 	}
 	return c

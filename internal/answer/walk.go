@@ -26,6 +26,12 @@ import (
 // beyond it is not reachable.
 const maxLinks = 16
 
+// maxAliases bounds the CNAMEs, DNAMEs and RRSIGs over them that an answer may
+// have, because each is looked at for each link. A chain of maxLinks, all
+// signed by two keys and some of it DNAMEs with their CNAMEs, needs half of it.
+// With more the chain counts as broken: it is an attack on whoever walks it.
+const maxAliases = 8 * maxLinks
+
 // Addr is an address that the answer gives to the client.
 type Addr struct {
 	Addr netip.Addr    // an A's is IPv4; an AAAA's is left as it is, also if it embeds an IPv4 address
@@ -70,9 +76,9 @@ type Walk struct {
 	// lead to: an A, AAAA or hint in ADDITIONAL or AUTHORITY, or in ANSWER
 	// unreachable or not of the type asked for, or a malformed one.
 	Stray bool
-	// Broken tells that the chain has no end: it loops, is longer than
-	// maxLinks, or a name on it is an alias of two others (RFC 2181 §10.1).
-	// Nothing is reachable then.
+	// Broken tells that the chain has no end: it loops, is too long, or a name
+	// on it is an alias of two others (RFC 2181 §10.1). Nothing is reachable
+	// then.
 	Broken bool
 	// Least is the least TTL on the chain: its links, and the address, SVCB
 	// and HTTPS records at its end. 0 if there are none.
@@ -88,7 +94,7 @@ type Walk struct {
 	roles   []role // of the records in ANSWER
 	strays  types  // types of the records in ANSWER with roleStray
 	bad     types  // types of malformed records among those that were asked for
-	aliases []int  // indices of the CNAMEs and DNAMEs in ANSWER
+	aliases []int  // indices of the CNAMEs and DNAMEs in ANSWER, and of RRSIGs over them
 	ttls    ttls
 }
 
@@ -129,7 +135,7 @@ func (w *Walk) Read(m *dns.Msg, qname string, qtype uint16) {
 
 // collect finds the role of every record that is not a link.
 func (w *Walk) collect(answer []dns.RR, qtype uint16) {
-	linksTTL := w.ttls
+	links := w.ttls
 	var signed, seen types
 	for i, rr := range answer {
 		if rr == nil {
@@ -139,17 +145,16 @@ func (w *Walk) collect(answer []dns.RR, qtype uint16) {
 		t := typeOf(h.Rrtype)
 		switch {
 		case t != 0 && w.reaches(h, t):
-			if w.take(i, rr, linksTTL) {
+			if w.take(i, rr, links) {
 				seen |= t
 			}
-		case t&typesAddr != 0, t != 0 && hasHints(rr):
+		case addressType(rr) != 0:
 			w.roles[i] = roleStray
 			w.strays |= t
 		case h.Rrtype == dns.TypeRRSIG:
 			signed |= w.sign(i, rr)
-		case h.Rrtype == qtype || qtype == dns.TypeANY && w.roles[i] != roleLink:
-			w.rest = w.rest || !w.Broken && sameName(h.Name, w.end)
 		}
+		w.rest = w.rest || w.answers(h, qtype)
 	}
 	w.Signed = w.Signed || signed&seen != 0
 }
@@ -157,7 +162,22 @@ func (w *Walk) collect(answer []dns.RR, qtype uint16) {
 // reaches tells whether the records of h's owner and type are what the
 // question leads to.
 func (w *Walk) reaches(h *dns.RR_Header, t types) bool {
-	return !w.Broken && w.asked&t != 0 && h.Class == dns.ClassINET && sameName(h.Name, w.end)
+	return w.asked&t != 0 && w.atEnd(h)
+}
+
+func (w *Walk) atEnd(h *dns.RR_Header) bool {
+	return !w.Broken && h.Class == dns.ClassINET && sameName(h.Name, w.end)
+}
+
+// answers tells whether a record that holds no address was asked for.
+func (w *Walk) answers(h *dns.RR_Header, qtype uint16) bool {
+	if typeOf(h.Rrtype) != 0 {
+		return false
+	}
+	if qtype == dns.TypeANY {
+		return h.Rrtype != dns.TypeRRSIG && w.atEnd(h)
+	}
+	return h.Rrtype == qtype && w.atEnd(h)
 }
 
 // take takes the i-th record of ANSWER as one that was asked for. It reports
@@ -187,7 +207,7 @@ func (w *Walk) take(i int, rr dns.RR, links ttls) bool {
 // over records that were asked for; there may be none.
 func (w *Walk) sign(i int, rr dns.RR) types {
 	sig, ok := rr.(*dns.RRSIG)
-	if !ok || sig.Hdr.Class != dns.ClassINET {
+	if !ok {
 		return 0
 	}
 	switch t := typeOf(sig.TypeCovered); {
@@ -204,6 +224,9 @@ func (w *Walk) sign(i int, rr dns.RR) types {
 }
 
 func (w *Walk) signsLink(sig *dns.RRSIG) bool {
+	if sig.Hdr.Class != dns.ClassINET {
+		return false
+	}
 	var kind Kind
 	switch sig.TypeCovered {
 	case dns.TypeCNAME:
