@@ -1,0 +1,188 @@
+package gate
+
+import (
+	"context"
+
+	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
+)
+
+// Admit takes the addresses of one answer through the policy into the sets. It
+// returns when the fate of each is known: at once if the kernel is known to
+// hold them all for long enough, otherwise after the commit, and at the latest
+// when the rules' `wait` is over or ctx is done. A write that was not waited
+// for to the end still goes on.
+func (i *Instance) Admit(ctx context.Context, q *Question) {
+	now := i.gate.now()
+	for n := range q.Matches {
+		if r := q.Matches[n].Rule; r.Mode == rule.Enforce {
+			if !q.Enforced || r.Lifetime.Max < q.Max {
+				q.Max = r.Lifetime.Max
+			}
+			q.Enforced = true
+		}
+	}
+	for addr := range q.Walk.Addrs {
+		q.standing = append(q.standing, standing{})
+		for match := range q.Matches {
+			i.judge(q, addr, match, now)
+		}
+	}
+	if len(q.grants) > 0 {
+		i.gate.hold(ctx, q)
+		q.Held = i.gate.now() - now
+		i.gate.watch.Held(q.Held)
+	}
+	for _, st := range q.standing {
+		q.Fates = append(q.Fates, st.fate())
+	}
+	i.gate.follow(q, now)
+}
+
+// judge takes one address through one rule. What is not covered becomes grants.
+func (i *Instance) judge(q *Question, addr, match int, now moment) {
+	r := q.Matches[match].Rule
+	a := &q.Walk.Addrs[addr]
+	switch r.Policy.Judge(a.Addr, i.site) {
+	case rule.Pass:
+		q.standing[addr].passes = q.standing[addr].passes || q.counts(r)
+		return
+	case rule.RefuseSpecial:
+		q.refuse(addr, Special, r)
+		return
+	case rule.RefuseOwn:
+		q.refuse(addr, Own, r)
+		return
+	}
+	rs := i.rules[r.Index]
+	fits := false
+	first := len(q.grants)
+	for n := range rs.sets {
+		st := rs.sets[n].state.Load()
+		if st.known && !st.layout.Fits(q.Client, a.Addr) {
+			continue
+		}
+		fits = true
+		gr := grant{
+			addr: addr, match: match, rule: rs, set: n, counts: q.counts(r),
+			lives: livesOf(r.Lifetime, a.TTL), deadline: now + r.Wait, state: st,
+		}
+		if !i.gate.want(q, &gr, now) {
+			q.grants = q.grants[:first]
+			q.refuse(addr, Limit, r)
+			return
+		}
+	}
+	switch {
+	case !fits:
+		q.refuse(addr, NoFamily, r)
+	case q.counts(r):
+		q.standing[addr].admits++
+	}
+}
+
+// want looks whether what a rule wants is there, key by key, and makes grants
+// of what has to be waited for. It reports false if the name's or the client's
+// limit is reached, which is a refusal.
+func (g *Gate) want(q *Question, gr *grant, now moment) bool {
+	if err := gr.rule.check(gr.set, gr.state); err != nil {
+		if gr.waits(now) {
+			q.grants = append(q.grants, *gr)
+		} else {
+			q.fail(gr, NotReady, err)
+		}
+		return true
+	}
+	services := q.Matches[gr.match].Services
+	for n := range max(1, len(services)) {
+		var service set.Service
+		if len(services) > 0 {
+			service = services[n]
+		}
+		gr.key = gr.state.layout.Key(q.Client, q.Walk.Addrs[gr.addr].Addr, service)
+		gr.keyed = true
+		switch fate, settled := g.try(q, gr, now); {
+		case !settled:
+			q.grants = append(q.grants, *gr)
+		case fate == Limit:
+			return false
+		case fate != Promised:
+			q.fail(gr, fate, nil)
+		}
+	}
+	return true
+}
+
+// waits tells whether a grant waits for its set to be fed again. A set that has
+// vanished is given the time of a ruleset's reload; after that the refusal
+// comes at once, and a feeding rule never waits for what is known to be missing.
+func (gr *grant) waits(now moment) bool {
+	st := gr.state
+	if st.err == nil || gr.rule.rule.Mode == rule.Feed && st.err != errUnread {
+		return false
+	}
+	return now < gr.until()
+}
+
+// until is the moment up to which a grant waits.
+func (gr *grant) until() moment {
+	if gr.write == nil && gr.state.err != nil {
+		return min(gr.deadline, gr.state.since+gr.rule.rule.Wait)
+	}
+	return gr.deadline
+}
+
+// try looks whether a key is covered: whether the kernel holds it for as long
+// as the answer needs. If not, the grant is made to wait for a write that is on
+// its way already, or for one of its own. settled tells that there is nothing to
+// wait for.
+func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool) {
+	r, name := gr.rule.rule, q.Matches[gr.match].Name
+	ks, epoch := gr.kernelSet(), gr.state.epoch
+	need := now + gr.lives.needed
+	until := now + gr.lives.written
+	at := ks.slot(gr.key)
+	s := g.shard(at)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	b := s.bindings[at]
+	var held moment
+	if b != nil {
+		held = b.holds(epoch)
+	}
+	covered := held >= need
+	if covered {
+		b.until = max(b.until, min(need, held))
+		if b.touch(r.Name, name, q.Client, now, need) {
+			return Promised, true
+		}
+	}
+	if held <= now && ks.full(now) {
+		return Full, true
+	}
+	addr := q.Walk.Addrs[gr.addr].Addr
+	subject, ok := g.names.take(r.Name, name, addr, r.Limit, now, until)
+	if !ok {
+		return Limit, true
+	}
+	fresh := b == nil
+	if fresh {
+		if b, fate = g.create(s, at, ks, gr.state.layout); fate != Unjudged {
+			g.names.giveUp(subject, addr)
+			return fate, true
+		}
+	}
+	if !b.touch(r.Name, name, q.Client, now, need) {
+		b.because(reason{subject: subject, chain: q.chain(name), client: q.Client, first: now, last: now, until: need})
+	}
+	if covered {
+		return Promised, true
+	}
+	if b.batch == nil || b.writing < need {
+		b.writing = until
+		b.batch, b.index = g.queue.add(write{set: ks, binding: b, key: gr.key, epoch: epoch, until: until, fresh: fresh})
+	}
+	gr.write, gr.index = b.batch, b.index
+	return Unjudged, false
+}

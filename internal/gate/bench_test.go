@@ -1,0 +1,94 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/namewall/namewall/internal/answer"
+	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
+)
+
+// benchGate is a gate on a fake kernel, outside of synctest, with its set read.
+func benchGate(tb testing.TB) *Block {
+	k := newFakeKernel()
+	k.declare(web4, v4, 0)
+	g := New(Options{Kernel: k})
+	tb.Cleanup(g.Close)
+	r := newRule("web", []set.ID{web4})
+	i := g.Stage([]*rule.Rule{r}, rule.Site{})
+	i.Start()
+	for deadline := time.Now().Add(10 * time.Second); len(g.Problems()) > 0; {
+		if time.Now().After(deadline) {
+			tb.Fatal(g.Problems())
+		}
+		st := g.known()[0].state.Load()
+		if st.err != nil {
+			<-st.changed
+		}
+	}
+	return i.Block([]*rule.Rule{r})
+}
+
+func (b *Block) askTwo(q *Question, name string, n int) {
+	q.Name, q.Client = name, client
+	if !b.Concerns(q) {
+		return
+	}
+	first := netip.AddrFrom4([4]byte{198, 51, 100, byte(2 * n)})
+	q.Walk.Addrs = append(q.Walk.Addrs[:0], answer.Addr{Addr: first, TTL: time.Minute}, answer.Addr{Addr: first.Next(), TTL: time.Minute})
+	b.Admit(context.Background(), q)
+}
+
+func TestCoveredAllocatesNothing(t *testing.T) {
+	b := benchGate(t)
+	q := new(Question)
+	b.askTwo(q, "www.example.com.", 0)
+	if n := testing.AllocsPerRun(1000, func() {
+		q.Reset()
+		b.askTwo(q, "www.example.com.", 0)
+	}); n != 0 {
+		t.Errorf("%v allocations for a covered answer", n)
+	}
+	if n := testing.AllocsPerRun(1000, func() {
+		q.Reset()
+		b.askTwo(q, "www.example.org.", 0)
+	}); n != 0 {
+		t.Errorf("%v allocations for a name that no rule is about", n)
+	}
+}
+
+func BenchmarkCovered(b *testing.B) {
+	block := benchGate(b)
+	names := make([]string, 64)
+	for i := range names {
+		names[i] = fmt.Sprintf("h%d.example.com.", i)
+		block.askTwo(new(Question), names[i], i)
+	}
+	for _, p := range []int{1, 4, 16, 64} {
+		b.Run(fmt.Sprintf("goroutines=%d", p), func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetParallelism(p)
+			b.RunParallel(func(pb *testing.PB) {
+				q := new(Question)
+				for i := 0; pb.Next(); i++ {
+					q.Reset()
+					block.askTwo(q, names[i%len(names)], i%len(names))
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkMiss(b *testing.B) {
+	block := benchGate(b)
+	q := new(Question)
+	b.ReportAllocs()
+	for b.Loop() {
+		q.Reset()
+		block.askTwo(q, "www.example.org.", 0)
+	}
+}

@@ -1,0 +1,361 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/netip"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/namewall/namewall/internal/answer"
+	"github.com/namewall/namewall/internal/nft"
+	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
+)
+
+// fakeKernel is nf_tables as far as the gate can see it, with what the real one
+// can't be made to do at will: to fail, to be slow, to say nothing.
+type fakeKernel struct {
+	mu      sync.Mutex // guards what follows
+	sets    map[set.ID]*fakeSet
+	handles uint64
+	events  func(nft.Event)
+
+	openErr   error
+	commitErr error // of a whole batch
+	opErr     func(nft.Op) error
+	slow      chan struct{} // a commit waits for it, if not nil
+	dumped    func()        // called in the middle of a dump
+	commits   int
+	opened    int
+	written   []nft.Op
+}
+
+type fakeSet struct {
+	info     nft.Set
+	elements map[set.Key]time.Time // expiry; zero: permanent
+}
+
+func newFakeKernel() *fakeKernel { return &fakeKernel{sets: make(map[set.ID]*fakeSet)} }
+
+// declare makes a set, or makes it anew, and tells the gate.
+func (k *fakeKernel) declare(id set.ID, layout set.Layout, size uint32) {
+	k.mu.Lock()
+	k.handles++
+	info := nft.Set{ID: id, KeyType: layout.String(), Layout: layout, Known: true, Timeout: true, Size: size, Handle: k.handles, Count: -1}
+	k.sets[id] = &fakeSet{info: info, elements: make(map[set.Key]time.Time)}
+	k.mu.Unlock()
+	k.tell(nft.Event{Kind: nft.SetNew, ID: id, Set: info})
+}
+
+// remove deletes a set, and tells the gate.
+func (k *fakeKernel) remove(id set.ID) {
+	k.mu.Lock()
+	delete(k.sets, id)
+	k.mu.Unlock()
+	k.tell(nft.Event{Kind: nft.SetGone, ID: id})
+}
+
+// put is another program's element. life 0: permanent.
+func (k *fakeKernel) put(id set.ID, key set.Key, life time.Duration) {
+	k.mu.Lock()
+	var end time.Time
+	if life > 0 {
+		end = time.Now().Add(life)
+	}
+	k.sets[id].elements[key] = end
+	k.mu.Unlock()
+	k.tell(nft.Event{Kind: nft.ElementNew, ID: id, Element: nft.Element{Key: key, Timeout: life, Expires: life}})
+}
+
+// take is another program's deletion of an element.
+func (k *fakeKernel) take(id set.ID, key set.Key) {
+	k.mu.Lock()
+	delete(k.sets[id].elements, key)
+	k.mu.Unlock()
+	k.tell(nft.Event{Kind: nft.ElementGone, ID: id, Element: nft.Element{Key: key}})
+}
+
+// flush empties a set as `nft flush set` does, with too many elements to tell.
+func (k *fakeKernel) flush(id set.ID) {
+	k.mu.Lock()
+	clear(k.sets[id].elements)
+	k.mu.Unlock()
+	k.tell(nft.Event{Kind: nft.SetChanged, ID: id})
+}
+
+func (k *fakeKernel) tell(e nft.Event) {
+	k.mu.Lock()
+	events := k.events
+	k.mu.Unlock()
+	if events != nil {
+		events(e)
+	}
+}
+
+// life is what is left of an element; 0 if it isn't there, -1 if it is permanent.
+func (k *fakeKernel) life(id set.ID, key set.Key) time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.sets[id]
+	if s == nil {
+		return 0
+	}
+	end, ok := s.elements[key]
+	switch {
+	case !ok:
+		return 0
+	case end.IsZero():
+		return -1
+	}
+	return max(0, time.Until(end))
+}
+
+func (k *fakeKernel) count(id set.ID) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.sets[id].alive()
+}
+
+func (s *fakeSet) alive() int {
+	now := time.Now()
+	maps.DeleteFunc(s.elements, func(_ set.Key, end time.Time) bool { return !end.IsZero() && !end.After(now) })
+	return len(s.elements)
+}
+
+func (k *fakeKernel) commitsSoFar() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.commits
+}
+
+// change changes the kernel's temper.
+func (k *fakeKernel) change(f func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f()
+}
+
+func (k *fakeKernel) Open(events func(nft.Event)) (Session, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.opened++
+	if k.openErr != nil {
+		return nil, k.openErr
+	}
+	k.events = events
+	return k, nil
+}
+
+func (k *fakeKernel) Close() error { return nil }
+
+func (k *fakeKernel) Commit(ops []nft.Op) error {
+	k.mu.Lock()
+	slow := k.slow
+	k.mu.Unlock()
+	if slow != nil {
+		<-slow
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.commits++
+	if k.commitErr != nil {
+		for i := range ops {
+			ops[i].Err = k.commitErr
+		}
+		return k.commitErr
+	}
+	for i := range ops {
+		ops[i].Err = k.apply(ops[i])
+	}
+	return nil
+}
+
+func (k *fakeKernel) apply(op nft.Op) error {
+	refused := func(errno syscall.Errno) error { return &nft.Error{Kind: op.Kind, Set: op.Set, Errno: errno} }
+	if k.opErr != nil {
+		if err := k.opErr(op); err != nil {
+			return err
+		}
+	}
+	s := k.sets[op.Set]
+	if s == nil {
+		return refused(syscall.ENOENT)
+	}
+	end, there := s.elements[op.Key]
+	until := time.Now().Add(op.Timeout)
+	switch {
+	case !there && s.info.Size > 0 && s.alive() >= int(s.info.Size):
+		return refused(syscall.ENFILE)
+	case there && op.Kind == nft.Add && (end.IsZero() || !end.Before(until)):
+		return nil
+	}
+	s.elements[op.Key] = until
+	k.written = append(k.written, op)
+	return nil
+}
+
+func (k *fakeKernel) Set(id set.ID) (nft.Set, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.sets[id]
+	if s == nil {
+		return nft.Set{}, nft.ErrNoSet
+	}
+	return s.info, nil
+}
+
+func (k *fakeKernel) Elements(of nft.Set, yield func(nft.Element) error) error {
+	k.mu.Lock()
+	s := k.sets[of.ID]
+	if s == nil {
+		k.mu.Unlock()
+		return nft.ErrNoSet
+	}
+	elements, dumped := maps.Clone(s.elements), k.dumped
+	k.mu.Unlock()
+	if dumped != nil {
+		dumped()
+	}
+	for key, end := range elements {
+		e := nft.Element{Key: key}
+		if !end.IsZero() {
+			e.Timeout, e.Expires = time.Hour, time.Until(end)
+			if e.Expires <= 0 {
+				continue
+			}
+		}
+		if err := yield(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The sets, rules and addresses of the tests.
+var (
+	web4 = set.ID{Family: set.Inet, Table: "filter", Name: "web4"}
+	web6 = set.ID{Family: set.Inet, Table: "filter", Name: "web6"}
+	app4 = set.ID{Family: set.Inet, Table: "filter", Name: "app4"}
+
+	v4, v6   = set.Layout{}, set.Layout{V6: true}
+	ports4   = set.Layout{Proto: true, Port: true}
+	pairs4   = set.Layout{Pair: true}
+	client   = netip.MustParseAddr("192.0.2.9")
+	addr1    = netip.MustParseAddr("198.51.100.1")
+	addr2    = netip.MustParseAddr("198.51.100.2")
+	addrSix  = netip.MustParseAddr("2001:db8::1")
+	private  = netip.MustParseAddr("10.0.0.1")
+	splitNet = netip.MustParseAddr("172.16.0.1")
+)
+
+var errBoom = errors.New("boom")
+
+// newRule is a rule for *.example.com into ids, of which the Corefile gives no
+// types, with change applied.
+func newRule(name string, ids []set.ID, change ...func(*rule.Rule)) *rule.Rule {
+	pattern, err := rule.ParsePattern("*.example.com")
+	if err != nil {
+		panic(err)
+	}
+	policy, err := rule.NewPolicy(rule.Lines{}, rule.Lines{
+		Allow: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("2001:db8::/32")},
+		Pass:  []netip.Prefix{netip.MustParsePrefix("172.16.0.0/12")},
+	})
+	if err != nil {
+		panic(err)
+	}
+	r := &rule.Rule{
+		Name: name, Names: []rule.Names{{Patterns: []rule.Pattern{pattern}}}, Policy: policy,
+		Lifetime: rule.Lifetime{Min: rule.DefaultMin, Max: rule.DefaultMax, Grace: rule.DefaultGrace},
+		Wait:     rule.DefaultWait, Limit: rule.DefaultLimit, FollowTargets: true,
+	}
+	for _, id := range ids {
+		r.Sets = append(r.Sets, rule.Set{ID: id})
+	}
+	for _, f := range change {
+		f(r)
+	}
+	return r
+}
+
+func feed(r *rule.Rule) { r.Mode = rule.Feed }
+
+// bench is a gate on a fake kernel with one active configuration.
+type bench struct {
+	*fakeKernel
+	gate  *Gate
+	inst  *Instance
+	block *Block
+	seen  *counter
+}
+
+// start makes a gate whose sets have been read. It ends with the test.
+func start(t testing.TB, k *fakeKernel, rules ...*rule.Rule) *bench {
+	b := &bench{fakeKernel: k, seen: new(counter)}
+	b.gate = New(Options{Kernel: k, Observer: b.seen})
+	t.Cleanup(b.gate.Close)
+	b.load(rules...)
+	return b
+}
+
+// load makes rules the active configuration.
+func (b *bench) load(rules ...*rule.Rule) {
+	for i, r := range rules {
+		r.Index = i
+	}
+	b.inst = b.gate.Stage(rules, rule.Site{})
+	b.block = b.inst.Block(rules)
+	b.inst.Start()
+	synctest.Wait()
+}
+
+// ask is a question for name that is answered with addrs.
+func (b *bench) ask(name string, ttl time.Duration, addrs ...netip.Addr) *Question {
+	q := &Question{Name: name, Client: client}
+	b.admit(q, ttl, addrs...)
+	return q
+}
+
+func (b *bench) admit(q *Question, ttl time.Duration, addrs ...netip.Addr) {
+	if !b.block.Concerns(q) {
+		return
+	}
+	if len(q.Walk.Names) == 0 {
+		q.Walk.Names = append(q.Walk.Names, q.Name)
+	}
+	for _, a := range addrs {
+		q.Walk.Addrs = append(q.Walk.Addrs, answer.Addr{Addr: a, TTL: ttl})
+	}
+	b.block.Chain(q)
+	b.block.Admit(context.Background(), q)
+}
+
+// counter is an Observer that counts.
+type counter struct {
+	mu                               sync.Mutex // guards what follows
+	commits, elements, held, refused int
+	healed, foreign, overruns        int
+}
+
+func (c *counter) add(n *int, by int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	*n += by
+}
+
+func (c *counter) Commit(elements int, _ time.Duration) {
+	c.add(&c.commits, 1)
+	c.add(&c.elements, elements)
+}
+func (c *counter) Held(time.Duration) { c.add(&c.held, 1) }
+func (c *counter) Refused(string)     { c.add(&c.refused, 1) }
+func (c *counter) Healed(n int)       { c.add(&c.healed, n) }
+func (c *counter) Foreign()           { c.add(&c.foreign, 1) }
+func (c *counter) Overrun()           { c.add(&c.overruns, 1) }
+
+func key4(a netip.Addr) set.Key { return v4.Key(client, a, set.Service{}) }

@@ -1,0 +1,94 @@
+package gate
+
+import (
+	"fmt"
+
+	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
+)
+
+// Fate is what has become of one address of an answer.
+type Fate uint8
+
+// The fates, in the groups that decide what the client gets (DESIGN §4).
+const (
+	// Unjudged: no rule has said anything.
+	Unjudged Fate = iota
+
+	// Promised: every set of every rule that admits the address holds it for
+	// long enough.
+	Promised
+	// Passed: a rule leaves the address in the answer without admitting it.
+	Passed
+
+	// Special: no remote service has such an address.
+	Special
+	// Own: the gateway's own address, or one of a directly connected network.
+	Own
+	// NoFamily: no set of the matching rules is of this family.
+	NoFamily
+	// Limit: the name has as many addresses, or the client as many pairs, as
+	// it may have.
+	Limit
+
+	// NotReady: a set is missing or of another layout, or nftables can't be
+	// reached.
+	NotReady
+	// Full: the set, or namewall's own memory, has no room for newcomers.
+	Full
+	// Failed: the kernel refused the element.
+	Failed
+	// Late: the kernel has not acknowledged the write within `wait`.
+	Late
+	// Busy: too many answers are waiting already.
+	Busy
+)
+
+var fateNames = [...]string{
+	"unjudged", "promised", "passed", "special", "own", "no_family", "limit",
+	"not_ready", "full", "failed", "late", "busy",
+}
+
+// String is the fate as a metric's label has it.
+func (f Fate) String() string { return fateNames[f] }
+
+// Given tells whether the address may be given to the client.
+func (f Fate) Given() bool { return f <= Passed }
+
+// Filtered tells whether the address is left out for what it is, and not
+// because something is wrong: asking again won't help.
+func (f Fate) Filtered() bool { return f >= Special && f <= Limit }
+
+// Cause is why an address was not promised.
+type Cause struct {
+	Fate Fate
+	Rule *rule.Rule
+	Set  set.ID // zero if it is about no set
+	Err  error
+}
+
+// String is the cause in an administrator's words, short enough for an Extended
+// DNS Error's EXTRA-TEXT.
+func (c Cause) String() string {
+	text := "nftset: "
+	if c.Rule != nil {
+		text += "rule " + c.Rule.Name + ": "
+	}
+	switch c.Fate {
+	case Special:
+		return text + "special-purpose address refused"
+	case Own:
+		return text + "address of the gateway's own network refused"
+	case NoFamily:
+		return text + "no set of this address family"
+	case Limit:
+		return text + "limit of addresses reached"
+	case Full:
+		return text + fmt.Sprintf("set %s is full", c.Set)
+	case Late:
+		return text + fmt.Sprintf("set %s not written in time", c.Set)
+	case Busy:
+		return text + "too many answers are waiting"
+	}
+	return text + fmt.Sprintf("set %s: %v", c.Set, c.Err)
+}

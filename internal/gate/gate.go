@@ -1,0 +1,218 @@
+// Package gate keeps the promise: an address leaves in an answer only after
+// the kernel holds it in every set that it belongs in, for long enough.
+//
+// It owns all state, for the whole process: which keys are promised until when
+// and why (bindings), what the kernel holds, which names are followed
+// (targets). It admits answers, holds them while a commit is under way, groups
+// commits, adopts what it finds in a set, refills what others took out, and
+// forgets what has expired.
+//
+// It leaves to others: what the administrator wrote (rule), how an answer looks
+// (answer), netlink (nft, seen through the Kernel interface below), and what a
+// client is told when an address is not promised (the plugin).
+//
+// # Locks
+//
+// Answers take a shard's mutex for a look-up and nothing else; no lock is held
+// while an answer waits or a commit runs. Where two are taken the order is
+// shard, then names or pairs or queue. What walks all bindings (expiry, heal)
+// lets go of a shard every few dozen of them.
+package gate
+
+import (
+	"hash/maphash"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/namewall/namewall/internal/nft"
+	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
+)
+
+// moment is a time on the gate's own clock: since its start, monotonic, so that
+// neither a stepped wall clock nor a leap moves a deadline.
+type moment = time.Duration
+
+// forever is when a permanent element expires.
+const forever moment = math.MaxInt64
+
+// Kernel is what the gate needs of nftables. NFT is the real one.
+type Kernel interface {
+	// Open starts a session: everything that reads, writes and watches. events
+	// is called from one goroutine, in the order in which the kernel tells.
+	Open(events func(nft.Event)) (Session, error)
+}
+
+// Session is one open connection to the kernel. Commit is called from one
+// goroutine, Set and Elements from another.
+type Session interface {
+	// Commit writes ops in one batch, acknowledged when it returns. An op that
+	// the kernel refused has its Err set, and costs only itself. The returned
+	// error tells that the whole batch failed; the session is then closed.
+	Commit(ops []nft.Op) error
+	// Set reads one set; nft.ErrNoSet if there is none.
+	Set(id set.ID) (nft.Set, error)
+	// Elements reads what a set holds.
+	Elements(s nft.Set, yield func(nft.Element) error) error
+	Close() error
+}
+
+// Gate is the process-wide state. Its methods are safe for concurrent use.
+type Gate struct {
+	kernel Kernel
+	log    Logger
+	watch  Observer
+	base   time.Time
+	seed   maphash.Seed
+
+	shards  [shardCount]shard
+	names   nameTable
+	pairs   pairTable
+	targets targetTable
+	queue   queue
+
+	bindings atomic.Int64 // in all shards
+	held     atomic.Int64 // answers that wait
+
+	session atomic.Pointer[link]  // nil: none is open
+	failure atomic.Pointer[error] // why the last one ended
+	kick    chan struct{}         // wakes the keeper; one place is enough
+	closing chan struct{}
+	done    sync.WaitGroup
+
+	mu        sync.Mutex // guards what follows
+	sets      map[set.ID]*kernelSet
+	nextSet   uint32
+	instances []*Instance // active, oldest first
+}
+
+// Options are what a gate is made of. Kernel is required.
+type Options struct {
+	Kernel   Kernel
+	Log      Logger
+	Observer Observer
+}
+
+// New starts a gate. It opens the kernel in the background: a kernel that can't
+// be opened makes rules not ready and is tried again.
+func New(o Options) *Gate {
+	g := &Gate{
+		kernel:  o.Kernel,
+		log:     o.Log,
+		watch:   o.Observer,
+		base:    time.Now(),
+		seed:    maphash.MakeSeed(),
+		kick:    make(chan struct{}, 1),
+		closing: make(chan struct{}),
+		sets:    make(map[set.ID]*kernelSet),
+	}
+	if g.log == nil {
+		g.log = silent{}
+	}
+	if g.watch == nil {
+		g.watch = blind{}
+	}
+	for i := range g.shards {
+		g.shards[i].bindings = make(map[slot]*binding)
+	}
+	g.names.init()
+	g.pairs.init()
+	g.targets.init()
+	g.queue.init()
+	g.done.Go(g.write)
+	g.done.Go(g.keep)
+	return g
+}
+
+// Close ends the gate's goroutines and its kernel session. The sets stay as
+// they are. Answers that are held are let go as not promised.
+func (g *Gate) Close() {
+	close(g.closing)
+	g.queue.close()
+	g.done.Wait()
+}
+
+func (g *Gate) now() moment { return time.Since(g.base) }
+
+// wake makes the keeper look at the sets soon.
+func (g *Gate) wake() {
+	select {
+	case g.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Logger takes what an administrator should know, once per change of state.
+type Logger interface {
+	Infof(format string, args ...any)
+	Warningf(format string, args ...any)
+	Errorf(format string, args ...any)
+}
+
+// Observer takes what becomes a metric. Its methods must not block.
+type Observer interface {
+	// Commit tells of one batch: how many elements, how long the kernel took.
+	Commit(elements int, took time.Duration)
+	// Held tells how long an answer waited for the kernel.
+	Held(took time.Duration)
+	// Refused tells of an element or a batch that the kernel refused.
+	Refused(errno string)
+	// Healed tells how many elements were put back, after what happened.
+	Healed(elements int)
+	// Foreign tells that another program changed a set of ours.
+	Foreign()
+	// Overrun tells that kernel events were lost, and everything is read anew.
+	Overrun()
+}
+
+type silent struct{}
+
+func (silent) Infof(string, ...any)    {}
+func (silent) Warningf(string, ...any) {}
+func (silent) Errorf(string, ...any)   {}
+
+type blind struct{}
+
+func (blind) Commit(int, time.Duration) {}
+func (blind) Held(time.Duration)        {}
+func (blind) Refused(string)            {}
+func (blind) Healed(int)                {}
+func (blind) Foreign()                  {}
+func (blind) Overrun()                  {}
+
+// Budgets. Each has a gauge; reaching one refuses newcomers and breaks nothing
+// that is admitted.
+const (
+	// maxBindings bounds memory: a binding with a reason takes a few hundred
+	// bytes, so this is a few hundred megabytes. Sets that large are a
+	// provider's, and the kernel's own `size` usually ends first.
+	maxBindings = 1_000_000
+	// maxHeld bounds the answers that wait. Each holds a message and a
+	// goroutine, some 10 KiB: 16 000 of them are 160 MiB, and at a `wait` of 2 s
+	// stand for 8 000 fresh names a second against a kernel that doesn't move.
+	maxHeld = 16_000
+	// maxPairs bounds the pairs of one client, so that one that asks for
+	// everything can't fill a set that all share. A browser's busy day stays
+	// far below.
+	maxPairs = 4_096
+	// maxNames bounds the names that reasons speak of, for which a wildcard
+	// lets clients invent as many as they like. Past it bindings are refused.
+	maxNames = 500_000
+	// maxTargets bounds the followed links, likewise.
+	maxTargets = 200_000
+	// maxReasons bounds the reasons of one binding. On a CDN thousands of names
+	// share an address; who is asked "why" is helped by the latest few.
+	maxReasons = 8
+)
+
+// lives collects, for one rule, what an answer's TTL means.
+type lives struct {
+	needed  time.Duration // what must be left
+	written time.Duration // what is written when a commit is due
+}
+
+func livesOf(l rule.Lifetime, ttl time.Duration) lives {
+	return lives{needed: l.Needed(ttl), written: l.Written(ttl)}
+}

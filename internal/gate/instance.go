@@ -1,0 +1,173 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
+)
+
+// Instance is one loaded configuration. While a reload is under way two are
+// active, and the gate serves both: what either feeds is kept.
+type Instance struct {
+	gate  *Gate
+	rules []*ruleState // by rule.Index
+	site  rule.Site
+}
+
+// ruleState is a rule with the kernel's side of its sets.
+type ruleState struct {
+	rule *rule.Rule
+	sets []ruleSet
+}
+
+// ruleSet is a set as one rule feeds it.
+type ruleSet struct {
+	*kernelSet
+	checked atomic.Pointer[check]
+}
+
+// check is whether a state of a set suits the rule.
+type check struct {
+	state *setState
+	err   error
+}
+
+// Stage prepares a configuration without any effect on what is active: a
+// configuration that is never started needs no undoing. The rules' Index must
+// be dense. site is asked for every address that is judged.
+func (g *Gate) Stage(rules []*rule.Rule, site rule.Site) *Instance {
+	i := &Instance{gate: g, site: site, rules: make([]*ruleState, len(rules))}
+	for _, r := range rules {
+		i.rules[r.Index] = &ruleState{rule: r, sets: make([]ruleSet, len(r.Sets))}
+	}
+	return i
+}
+
+// Start makes a staged configuration active. Its sets are read in the
+// background; until they have been, answers that need them are held.
+func (i *Instance) Start() {
+	g := i.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.instances = append(g.instances, i)
+	for _, rs := range i.rules {
+		for n, s := range rs.rule.Sets {
+			ks := g.sets[s.ID]
+			if ks == nil {
+				ks = g.newSet(s)
+			}
+			ks.users++
+			rs.sets[n].kernelSet = ks
+		}
+	}
+	g.wake()
+}
+
+// newSet begins to follow a set. Gate.mu is held.
+func (g *Gate) newSet(s rule.Set) *kernelSet {
+	g.nextSet++
+	ks := &kernelSet{id: s.ID, number: g.nextSet}
+	ks.become(setState{err: errUnread, layout: s.Layout, known: s.Known, since: g.now()})
+	ks.stale.Store(true)
+	g.sets[s.ID] = ks
+	return ks
+}
+
+// Stop ends a configuration. If another one is active, that is a reload which
+// has succeeded: sets that only this one fed are forgotten, and their elements
+// left to expire. If none is, the process is ending: everything stays as it is,
+// and answers that are still under way are served.
+func (i *Instance) Stop() {
+	g := i.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	at := slices.Index(g.instances, i)
+	if at < 0 || len(g.instances) == 1 {
+		return
+	}
+	g.instances = slices.Delete(g.instances, at, at+1)
+	g.release(i)
+}
+
+// Keep says that this configuration goes on alone, because the one that was to
+// follow it has failed: every other one is dropped.
+func (i *Instance) Keep() {
+	g := i.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, other := range g.instances {
+		if other != i {
+			g.release(other)
+		}
+	}
+	g.instances = []*Instance{i}
+}
+
+// release lets go of an instance's sets. Gate.mu is held.
+func (g *Gate) release(i *Instance) {
+	for _, rs := range i.rules {
+		for n := range rs.sets {
+			ks := rs.sets[n].kernelSet
+			if ks.users--; ks.users == 0 {
+				delete(g.sets, ks.id)
+				ks.lose(g.now(), errForgotten)
+				ks.forgotten.Store(true)
+			}
+		}
+	}
+}
+
+// check tells whether the set, in this state, can be fed for the rule.
+func (rs *ruleState) check(n int, st *setState) error {
+	s := &rs.sets[n]
+	if c := s.checked.Load(); c != nil && c.state == st {
+		return c.err
+	}
+	err := st.err
+	if want := rs.rule.Sets[n]; err == nil {
+		if want.Known && want.Layout != st.layout {
+			err = fmt.Errorf("%w: it is '%s', the Corefile says '%s'", errLayout, st.layout, want.Layout)
+		} else {
+			err = rs.rule.CheckLayout(n, st.layout)
+		}
+	}
+	s.checked.Store(&check{state: st, err: err})
+	return err
+}
+
+// Problem is a reason for which a rule is not ready.
+type Problem struct {
+	Rule *rule.Rule
+	Set  set.ID
+	Err  error
+}
+
+// Problems lists what keeps the active rules from being ready. It is empty when
+// every set of every rule can be fed.
+func (g *Gate) Problems() []Problem {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var all []Problem
+	seen := make(map[string]bool)
+	for _, i := range slices.Backward(g.instances) {
+		for _, rs := range i.rules {
+			if seen[rs.rule.Name] {
+				continue // the newer configuration's rule counts
+			}
+			seen[rs.rule.Name] = true
+			for n := range rs.sets {
+				err := rs.check(n, rs.sets[n].state.Load())
+				if t := rs.sets[n].trouble.Load(); err == nil && t != nil && g.now()-t.at < troubleFor {
+					err = t.err
+				}
+				if err != nil {
+					all = append(all, Problem{rs.rule, rs.sets[n].id, err})
+				}
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,317 @@
+package gate
+
+import (
+	"errors"
+	"time"
+
+	"github.com/namewall/namewall/internal/nft"
+	"github.com/namewall/namewall/internal/set"
+)
+
+const (
+	// tick is how often the keeper looks for what is due.
+	tick = time.Second
+	// retryMin and retryMax bound the pause before a session that could not be
+	// opened, or a set that could not be read, is tried again. A set that
+	// appears is announced by an event, so the pause only matters when there
+	// is no right to hear events.
+	retryMin = 100 * time.Millisecond
+	retryMax = 5 * time.Second
+	// lasting is how long a session must have worked for its end to be news.
+	lasting = 10 * time.Second
+	// sweepEvery is how often bindings are looked through for those whose
+	// time is over. Nothing depends on it but memory.
+	sweepEvery = 4 * time.Second
+	// undisturbed is how often the elements of a set are read again because
+	// others changed it meanwhile. After that what was read is taken, and the
+	// set is read once more at the next tick.
+	undisturbed = 5
+)
+
+// link is one session with the kernel.
+type link struct{ Session }
+
+// keep is the keeper: one goroutine that opens the session, reads and adopts
+// sets, puts back what was lost and forgets what has expired.
+func (g *Gate) keep() {
+	defer func() {
+		if s := g.session.Load(); s != nil {
+			_ = s.Close() // nothing is left to be told
+		}
+	}()
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	k := keeper{Gate: g, pause: retryMin}
+	for {
+		retry := k.turn()
+		select {
+		case <-g.closing:
+			return
+		case <-g.kick:
+		case <-ticker.C:
+		case <-retry:
+		}
+	}
+}
+
+// keeper is the keeper's own state.
+type keeper struct {
+	*Gate
+	open     bool // there was a session at the last turn
+	openedAt moment
+	openAt   moment        // not before
+	pause    time.Duration // before the next try to open
+	sweepAt  moment
+	told     string // the trouble that was last logged, "" if it is over
+}
+
+// turn does what is due. The channel it returns fires when a try that failed is
+// to be repeated; it is nil if nothing failed.
+func (k *keeper) turn() <-chan time.Time {
+	now := k.now()
+	if now >= k.sweepAt {
+		k.sweepAt = now + sweepEvery
+		k.sweep(now)
+	}
+	if k.session.Load() == nil {
+		if k.open {
+			k.open = false
+			k.backOff(now)
+			k.trouble(*k.failure.Load())
+		}
+		if now < k.openAt {
+			return time.After(k.openAt - now)
+		}
+		if !k.connect(now) {
+			return time.After(k.openAt - now)
+		}
+	}
+	if k.told != "" && now-k.openedAt >= lasting {
+		k.told = ""
+		k.log.Infof("nftables can be reached again")
+	}
+	for _, ks := range k.known() {
+		st := ks.state.Load()
+		if !ks.stale.Swap(false) && (st.err == nil || now < ks.retryAt) {
+			continue
+		}
+		k.read(ks)
+		if k.session.Load() == nil {
+			return time.After(0)
+		}
+	}
+	return nil
+}
+
+// backOff sets when the next session is tried: at once after one that lasted,
+// ever later after those that failed soon.
+func (k *keeper) backOff(now moment) {
+	if now-k.openedAt >= lasting {
+		k.pause = retryMin
+	}
+	k.openAt = now + k.pause
+	k.pause = min(2*k.pause, retryMax)
+}
+
+// connect opens a session; every set is then to be read.
+func (k *keeper) connect(now moment) bool {
+	l := new(link)
+	session, err := k.kernel.Open(func(e nft.Event) { k.hear(l, e) })
+	if err != nil {
+		k.backOff(now)
+		for _, ks := range k.known() {
+			ks.lose(now, err)
+		}
+		k.trouble(err)
+		return false
+	}
+	l.Session = session
+	k.open, k.openedAt = true, now
+	for _, ks := range k.known() {
+		ks.stale.Store(true)
+	}
+	k.session.Store(l)
+	k.queue.resume()
+	return true
+}
+
+// trouble logs why there is no session, once.
+func (k *keeper) trouble(err error) {
+	if k.told != err.Error() {
+		k.told = err.Error()
+		k.log.Errorf("no access to nftables, rules are not ready: %v", err)
+	}
+}
+
+// fail ends a session whose commit or read failed as a whole. What is believed
+// of the kernel is then no longer known, so the sets are not ready until they
+// have been read again.
+func (g *Gate) fail(l *link, err error) {
+	if !g.session.CompareAndSwap(l, nil) {
+		return
+	}
+	g.queue.pause()
+	now := g.now()
+	for _, ks := range g.known() {
+		ks.lose(now, err)
+	}
+	g.failure.Store(&err)
+	_ = l.Close() // it failed already
+	g.wake()
+}
+
+// known is every set that some rule feeds.
+func (g *Gate) known() []*kernelSet {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := make([]*kernelSet, 0, len(g.sets))
+	for _, ks := range g.sets {
+		all = append(all, ks)
+	}
+	return all
+}
+
+// read brings what is known of a set up to date: whether it can be fed, and,
+// when its life is a new one, what it holds.
+func (k *keeper) read(ks *kernelSet) {
+	l := k.session.Load()
+	if l == nil {
+		return
+	}
+	info, err := l.Set(ks.id)
+	if err == nil {
+		err = info.Usable()
+	}
+	if err != nil {
+		ks.lose(k.now(), err)
+		ks.retryAt = k.now() + retryMax
+		k.tell(ks)
+		if !vanished(err) && !errors.Is(err, nft.ErrUnusable) {
+			k.fail(l, err)
+		}
+		return
+	}
+	if st := ks.state.Load(); st.err == nil && st.handle == info.Handle && st.layout == info.Layout && !ks.lost.Swap(false) {
+		if st.size != info.Size {
+			next := *st
+			next.size = info.Size
+			ks.become(next)
+			ks.fullUntil.Store(0)
+		}
+		return
+	}
+	k.adopt(l, ks, info)
+	k.tell(ks)
+}
+
+// adopt takes over what a set holds and makes it ready, then puts back what was
+// promised and is not there.
+func (k *keeper) adopt(l *link, ks *kernelSet, info nft.Set) {
+	ks.lost.Store(false)
+	ks.lose(k.now(), errUnread)
+	epoch := ks.state.Load().epoch
+	if old := ks.state.Load(); old.known && old.layout != info.Layout {
+		k.each(func(_ slot, b *binding) bool { return b.set != ks })
+	}
+	for range undisturbed {
+		epoch++
+		news := ks.news.Load()
+		err := l.Elements(info, func(e nft.Element) error {
+			k.take(ks, info.Layout, epoch, e)
+			return nil
+		})
+		if vanished(err) {
+			ks.lose(k.now(), err)
+			ks.stale.Store(true)
+			return
+		}
+		if err != nil {
+			k.fail(l, err)
+			return
+		}
+		if ks.news.Load() == news {
+			break
+		}
+	}
+	ks.fullUntil.Store(0)
+	ks.become(setState{layout: info.Layout, known: true, epoch: epoch, handle: info.Handle, size: info.Size})
+	if n := k.refill(ks, epoch); n > 0 {
+		k.watch.Healed(n)
+		k.log.Infof("set %s: put %d elements back", ks.id, n)
+	}
+}
+
+// take notes one element that the kernel holds.
+func (k *keeper) take(ks *kernelSet, layout set.Layout, epoch uint32, e nft.Element) {
+	until := forever
+	now := k.now()
+	if !e.Permanent() {
+		until = now + e.Expires
+	}
+	at := ks.slot(e.Key)
+	s := k.shard(at)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.bindings[at]
+	if b == nil {
+		if b, _ = k.create(s, at, ks, layout); b == nil {
+			return // over a budget: the element stays, and is written again when it is needed
+		}
+	}
+	b.epoch, b.held = epoch, until
+}
+
+// refill puts back what was promised and the kernel doesn't hold, a batch at a
+// time, so that answers get in between. It tells how many.
+func (k *keeper) refill(ks *kernelSet, epoch uint32) int {
+	n := 0
+	var last *batch
+	now := k.now()
+	k.each(func(at slot, b *binding) bool {
+		if b.set == ks && b.until > now && b.holds(epoch) < b.until && b.batch == nil {
+			last = k.put(ks, at, b, epoch)
+			n++
+		}
+		return true
+	})
+	if last != nil {
+		<-last.done
+	}
+	return n
+}
+
+// put queues the write that gives a binding back what it was promised.
+func (g *Gate) put(ks *kernelSet, at slot, b *binding, epoch uint32) *batch {
+	batch, index := g.queue.add(write{
+		set: ks, binding: b, key: at.key, epoch: epoch, until: b.until, heal: true,
+	})
+	b.batch, b.index, b.writing = batch, index, b.until
+	return batch
+}
+
+// tell logs a set's state when it has changed.
+func (k *keeper) tell(ks *kernelSet) {
+	state := "ready"
+	err := ks.state.Load().err
+	if err != nil {
+		state = err.Error()
+	}
+	if state == ks.told {
+		return
+	}
+	if err != nil {
+		k.log.Errorf("set %s can't be fed: %v", ks.id, err)
+	} else if ks.told != "" {
+		k.log.Infof("set %s can be fed again", ks.id)
+	}
+	ks.told = state
+}
+
+// sweep forgets what has expired.
+func (k *keeper) sweep(now moment) {
+	k.each(func(_ slot, b *binding) bool {
+		return b.batch != nil || max(b.until, b.held) > now && !b.set.forgotten.Load()
+	})
+	k.names.expire(now)
+	k.targets.expire(now)
+}

@@ -1,0 +1,376 @@
+package gate
+
+import (
+	"fmt"
+	"net/netip"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/namewall/namewall/internal/nft"
+	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
+)
+
+func TestMissingSetHoldsThenRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		b.ask("www.example.com.", time.Minute, addr1)
+		k.remove(web4)
+		synctest.Wait()
+
+		began := time.Now()
+		q := b.ask("www.example.com.", time.Minute, addr1)
+		if took := time.Since(began); q.Fates[0] != NotReady || took != rule.DefaultWait {
+			t.Errorf("just vanished: %v after %v", q.Fates[0], took)
+		}
+		began = time.Now()
+		q = b.ask("www.example.com.", time.Minute, addr1)
+		if took := time.Since(began); q.Fates[0] != NotReady || took != 0 {
+			t.Errorf("long gone: %v after %v", q.Fates[0], took)
+		}
+		if len(q.Causes) != 1 || q.Causes[0].String() != "nftset: rule web: set inet filter web4: no such set" {
+			t.Errorf("causes %v", q.Causes)
+		}
+		if p := b.gate.Problems(); len(p) != 1 || p[0].Set != web4 || p[0].Rule.Name != "web" {
+			t.Errorf("problems %v", p)
+		}
+
+		k.declare(web4, v4, 0)
+		synctest.Wait()
+		if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised || q.Held != 0 {
+			t.Errorf("it is back and filled: %v, held %v", q.Fates[0], q.Held)
+		}
+		if len(b.gate.Problems()) != 0 {
+			t.Errorf("problems %v", b.gate.Problems())
+		}
+	})
+}
+
+// A ruleset that is reloaded in two steps costs no answer.
+func TestAnswerIsHeldOverAReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		b.ask("old.example.com.", time.Minute, addr1)
+		k.remove(web4)
+		done := make(chan *Question)
+		go func() { done <- b.ask("new.example.com.", time.Minute, addr2) }()
+		time.Sleep(500 * time.Millisecond)
+		k.declare(web4, ports4, 0) // wrong, then right: another layout at that
+		time.Sleep(500 * time.Millisecond)
+		k.remove(web4)
+		k.declare(web4, v4, 0)
+		q := <-done
+		if q.Fates[0] != NotReady && q.Fates[0] != Promised {
+			t.Errorf("%v", q.Fates[0])
+		}
+		synctest.Wait()
+		if q := b.ask("new.example.com.", time.Minute, addr2); q.Fates[0] != Promised {
+			t.Errorf("after the reload: %v", q.Fates[0])
+		}
+	})
+}
+
+func TestVanishedSetComesBackWhileHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		b.ask("old.example.com.", time.Minute, addr1)
+		time.Sleep(10 * time.Minute)
+		k.remove(web4)
+		done := make(chan *Question)
+		go func() { done <- b.ask("new.example.com.", time.Minute, addr2) }()
+		time.Sleep(100 * time.Millisecond)
+		k.declare(web4, v4, 0)
+		q := <-done
+		if q.Fates[0] != Promised || q.Held != 100*time.Millisecond {
+			t.Errorf("%v, held %v", q.Fates[0], q.Held)
+		}
+		synctest.Wait()
+		// What was promised before is there again, with what was left of it.
+		want := rule.DefaultMin + rule.DefaultGrace - 10*time.Minute - 100*time.Millisecond
+		if got := k.life(web4, key4(addr1)); got < want || got > want+5*time.Second {
+			t.Errorf("put back with %v, promised were %v", got, want)
+		}
+		if b.seen.healed != 1 {
+			t.Errorf("%d healed", b.seen.healed)
+		}
+	})
+}
+
+func TestForeignDeletionsAreHealed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		b.ask("www.example.com.", time.Minute, addr1, addr2)
+		life := k.life(web4, key4(addr1))
+		for name, disturb := range map[string]func(){
+			"delete":  func() { k.take(web4, key4(addr1)) },
+			"shorten": func() { k.put(web4, key4(addr1), time.Second) },
+			"flush":   func() { k.flush(web4) },
+			"overrun": func() {
+				k.change(func() { delete(k.sets[web4].elements, key4(addr1)) })
+				k.tell(nft.Event{Kind: nft.Overrun})
+			},
+			"another set by that name": func() { k.declare(web4, v4, 7) },
+		} {
+			disturb()
+			synctest.Wait()
+			if got := k.life(web4, key4(addr1)); got < life-time.Second || got > life+time.Second {
+				t.Errorf("%s: %v in the kernel, promised were %v", name, got, life)
+			}
+			if got := k.life(web4, key4(addr2)); got < life-time.Second {
+				t.Errorf("%s: the other has %v", name, got)
+			}
+		}
+	})
+}
+
+// Whether a write that was under way when another program deleted its element
+// came before or after that can't be known: the answer must not rely on it.
+func TestDeletionDuringTheWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		k.slow = make(chan struct{})
+		done := make(chan *Question)
+		go func() { done <- b.ask("www.example.com.", time.Minute, addr1) }()
+		synctest.Wait()
+		k.tell(nft.Event{Kind: nft.ElementGone, ID: web4, Element: nft.Element{Key: key4(addr1)}})
+		before := k.commitsSoFar()
+		close(k.slow)
+		if q := <-done; q.Fates[0] != Promised || k.commitsSoFar()-before != 2 {
+			t.Errorf("%v after %d commits: it is to be written again", q.Fates[0], k.commitsSoFar()-before)
+		}
+	})
+}
+
+func TestAdministratorsElementsAreLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		k.put(web4, key4(addr1), 0)
+		k.put(web4, key4(addr2), 3*time.Hour)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		later := netip.MustParseAddr("198.51.100.3")
+		k.put(web4, key4(later), 0) // while namewall runs
+		q := b.ask("www.example.com.", time.Minute, addr1, addr2, later)
+		if fmt.Sprint(q.Fates) != "[promised promised promised]" || q.Held != 0 || k.commitsSoFar() != 0 {
+			t.Errorf("%v, held %v, %d commits", q.Fates, q.Held, k.commitsSoFar())
+		}
+		time.Sleep(4 * time.Hour)
+		if k.life(web4, key4(addr1)) != -1 || k.life(web4, key4(later)) != -1 {
+			t.Error("a permanent element is none any more")
+		}
+		if q := b.ask("www.example.com.", time.Minute, addr1, addr2); fmt.Sprint(q.Fates) != "[promised promised]" || k.life(web4, key4(addr2)) <= 0 {
+			t.Errorf("%v: the one that expired is to be written", q.Fates)
+		}
+		// If he takes it out, what clients were promised of it still holds.
+		k.take(web4, key4(addr1))
+		synctest.Wait()
+		if got := k.life(web4, key4(addr1)); got <= time.Minute {
+			t.Errorf("%v in the kernel", got)
+		}
+	})
+}
+
+func TestAdoptBeforeTheFirstWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		k.put(web4, key4(addr1), 30*time.Minute)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised || k.commitsSoFar() != 0 {
+			t.Errorf("%v, %d commits for what the last run left", q.Fates[0], k.commitsSoFar())
+		}
+		if q := b.ask("www.example.com.", time.Hour, addr1); q.Fates[0] != Promised || k.commitsSoFar() != 1 {
+			t.Errorf("%v, %d commits for more than that", q.Fates[0], k.commitsSoFar())
+		}
+	})
+}
+
+// Answers that come before the sets have been read are held for that.
+func TestAnswersWaitForTheFirstRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		read := make(chan struct{})
+		k.dumped = func() { <-read }
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		done := make(chan *Question)
+		go func() { done <- b.ask("www.example.com.", time.Minute, addr1) }()
+		time.Sleep(time.Second)
+		close(read)
+		if q := <-done; q.Fates[0] != Promised || q.Held != time.Second {
+			t.Errorf("%v, held %v", q.Fates[0], q.Held)
+		}
+	})
+}
+
+func TestChangesWhileReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		k.put(web4, key4(addr1), time.Hour)
+		k.dumped = func() {
+			k.dumped = nil
+			k.take(web4, key4(addr1)) // the dump under way still shows it
+		}
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised || k.life(web4, key4(addr1)) <= 0 {
+			t.Errorf("%v for an element that isn't there", q.Fates[0])
+		}
+	})
+}
+
+func TestFullSetRefusesNewcomersOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 1)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		if q := b.ask("www.example.com.", time.Minute, addr1, addr2); fmt.Sprint(q.Fates) != "[promised full]" {
+			t.Fatalf("%v", q.Fates)
+		}
+		if p := b.gate.Problems(); len(p) != 1 {
+			t.Errorf("problems %v", p)
+		}
+		before := k.commitsSoFar()
+		for range 100 {
+			if q := b.ask("other.example.com.", time.Minute, addr2); q.Fates[0] != Full {
+				t.Fatalf("%v", q.Fates)
+			}
+		}
+		if n := k.commitsSoFar() - before; n != 0 {
+			t.Errorf("%d commits to a set that has just said that it is full", n)
+		}
+		if q := b.ask("www.example.com.", 2*time.Hour, addr1); q.Fates[0] != Promised {
+			t.Errorf("a refresh: %v", q.Fates)
+		}
+		if s := b.gate.Stats().Sets[0]; s.Used != 1 || s.Size != 1 {
+			t.Errorf("%+v", s)
+		}
+		k.change(func() { k.sets[web4].info.Size = 2 }) // nft -f with a larger size
+		k.tell(nft.Event{Kind: nft.SetNew, ID: web4})
+		synctest.Wait()
+		if q := b.ask("www.example.com.", time.Minute, addr2); q.Fates[0] != Promised || len(b.gate.Problems()) != 0 {
+			t.Errorf("in a larger set: %v, %v", q.Fates, b.gate.Problems())
+		}
+	})
+}
+
+func TestOneBadElementCostsItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		k.opErr = func(op nft.Op) error {
+			if op.Key == key4(addr2) {
+				return &nft.Error{Set: op.Set, Errno: syscall.EINVAL}
+			}
+			return nil
+		}
+		if q := b.ask("www.example.com.", time.Minute, addr1, addr2); fmt.Sprint(q.Fates) != "[promised failed]" {
+			t.Errorf("%v", q.Fates)
+		}
+		if n := b.gate.Stats().Bindings; n != 1 {
+			t.Errorf("%d bindings", n)
+		}
+	})
+}
+
+func TestSessionIsReopened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		b.ask("www.example.com.", time.Minute, addr1)
+		k.change(func() { k.commitErr = errBoom })
+		q := b.ask("new.example.com.", time.Minute, addr2)
+		if q.Fates[0] != NotReady {
+			t.Errorf("%v", q.Fates[0])
+		}
+		opened := k.opened
+		time.Sleep(time.Minute)
+		if q := b.ask("new.example.com.", time.Minute, addr2); q.Fates[0].Given() {
+			t.Errorf("%v", q.Fates[0])
+		}
+		if n := k.opened - opened; n > 20 {
+			t.Errorf("%d sessions in a minute", n)
+		}
+		k.change(func() { k.commitErr = nil })
+		time.Sleep(10 * time.Second)
+		if q := b.ask("new.example.com.", time.Minute, addr2); q.Fates[0] != Promised {
+			t.Errorf("it works again: %v", q.Fates[0])
+		}
+	})
+}
+
+func TestKernelOutOfReach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.openErr = syscall.EPERM
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		time.Sleep(time.Minute)
+		if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != NotReady || q.Held != 0 {
+			t.Errorf("%v, held %v", q.Fates[0], q.Held)
+		}
+		if len(b.gate.Problems()) == 0 {
+			t.Error("no problem is told")
+		}
+		k.change(func() { k.openErr = nil })
+		k.declare(web4, v4, 0)
+		time.Sleep(retryMax)
+		if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised {
+			t.Errorf("%v", q.Fates[0])
+		}
+	})
+}
+
+func TestSetOfAnotherLayout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, ports4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}), newRule("app", []set.ID{app4}, func(r *rule.Rule) {
+			r.Sets[0].Layout, r.Sets[0].Known = v4, true
+		}))
+		k.declare(app4, pairs4, 0)
+		synctest.Wait()
+		q := b.ask("www.example.com.", time.Minute, addr1)
+		if q.Fates[0] != NotReady || len(b.gate.Problems()) != 2 {
+			t.Errorf("%v, %v", q.Fates, b.gate.Problems())
+		}
+		k.declare(web4, v4, 0)
+		k.declare(app4, v4, 0)
+		synctest.Wait()
+		if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised {
+			t.Errorf("declared rightly: %v, %v", q.Fates, b.gate.Problems())
+		}
+	})
+}
+
+func TestMemoryFollowsTheDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}, func(r *rule.Rule) { r.Lifetime = rule.Lifetime{Min: 10 * time.Second, Max: time.Minute} }))
+		for i := range 200 {
+			b.ask(fmt.Sprintf("h%d.example.com.", i), time.Second, netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}))
+		}
+		if s := b.gate.Stats(); s.Bindings != 200 || s.Names != 200 {
+			t.Fatalf("%+v", s)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if s := b.gate.Stats(); s.Bindings != 0 || s.Names != 0 || s.Sets[0].Used != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}

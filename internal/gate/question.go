@@ -1,0 +1,155 @@
+package gate
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/namewall/namewall/internal/answer"
+	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
+)
+
+// Question is one answer's way through the gate: what it says, which rules it
+// falls under, and what became of its addresses. It is made to be used again
+// (Reset), so that an answer whose addresses are all covered allocates nothing.
+// It is not safe for concurrent use.
+type Question struct {
+	Client  netip.Addr
+	Name    string // as asked, in lower case
+	Matches []Match
+	Walk    answer.Walk // read by the caller before Admit
+
+	// What Admit tells:
+
+	// Fates has the fate of each of Walk.Addrs: what became of it if Enforced,
+	// otherwise what would have.
+	Fates []Fate
+	// Enforced tells whether a rule that enforces matched.
+	Enforced bool
+	// Max is the longest TTL that the enforcing rules allow; 0 if there are none.
+	Max time.Duration
+	// Causes tell why addresses were not promised, one for each kind of fate.
+	Causes []Cause
+	// Held is how long the answer waited, 0 if it was covered.
+	Held time.Duration
+
+	standing []standing
+	grants   []grant
+	lines    []rule.Match
+	origins  []origin
+}
+
+// Match is a rule that a question falls under, and the name for which it does:
+// the one asked for, one that led to it, or one of its chain.
+type Match struct {
+	rule.Match
+	Name  string
+	until moment // of a followed target: its link's end; otherwise forever
+}
+
+// standing is what the rules have said so far of one address.
+type standing struct {
+	admits  int // rules that would admit it
+	passes  bool
+	refusal Fate // of a rule that has no say if another admits it
+	failure Fate // of a rule that must hold it and doesn't
+}
+
+// fate combines what the rules said: all that would admit the address must hold
+// it, and at least one must; one that refuses it has no say while another
+// admits it or lets it pass.
+func (s standing) fate() Fate {
+	switch {
+	case s.failure != Unjudged:
+		return s.failure
+	case s.admits > 0:
+		return Promised
+	case s.passes:
+		return Passed
+	}
+	return s.refusal
+}
+
+// grant is something that a rule wants for an address: one key in one set, or,
+// while the set can't be fed, whatever keys it will turn out to be.
+type grant struct {
+	addr   int // index of Walk.Addrs
+	match  int // index of Matches
+	rule   *ruleState
+	set    int // index of rule.sets
+	counts bool
+	lives  lives
+
+	deadline moment
+	state    *setState // the state of the set that was last looked at
+	key      set.Key   // valid if keyed
+	keyed    bool
+	write    *batch // the write that is waited for
+	index    int32
+}
+
+func (gr *grant) kernelSet() *kernelSet { return gr.rule.sets[gr.set].kernelSet }
+
+// Reset makes the question ready for another answer. It lets go of everything
+// that the last one referred to.
+func (q *Question) Reset() {
+	clear(q.Matches)
+	clear(q.Causes)
+	clear(q.grants)
+	clear(q.lines[:cap(q.lines)])
+	clear(q.origins[:cap(q.origins)])
+	*q = Question{
+		Matches: q.Matches[:0], Walk: q.Walk, Fates: q.Fates[:0], Causes: q.Causes[:0],
+		standing: q.standing[:0], grants: q.grants[:0], lines: q.lines[:0], origins: q.origins[:0],
+	}
+}
+
+// counts tells whether rule r has a say in what the client gets. Where no rule
+// enforces, the feeding ones tell what would have become of the answer.
+func (q *Question) counts(r *rule.Rule) bool {
+	return !q.Enforced || r.Mode == rule.Enforce
+}
+
+// refuse notes that a rule doesn't want an address.
+func (q *Question) refuse(addr int, f Fate, r *rule.Rule) {
+	if !q.counts(r) {
+		return
+	}
+	if st := &q.standing[addr]; st.refusal == Unjudged {
+		st.refusal = f
+	}
+	q.cause(Cause{Fate: f, Rule: r})
+}
+
+// fail notes that something which a rule wants to hold is not promised.
+func (q *Question) fail(gr *grant, f Fate, err error) {
+	if !gr.counts {
+		return
+	}
+	if st := &q.standing[gr.addr]; st.failure == Unjudged {
+		st.failure = f
+	}
+	q.cause(Cause{Fate: f, Rule: gr.rule.rule, Set: gr.kernelSet().id, Err: err})
+}
+
+// cause keeps the first cause of each kind.
+func (q *Question) cause(c Cause) {
+	for _, known := range q.Causes {
+		if known.Fate == c.Fate {
+			return
+		}
+	}
+	q.Causes = append(q.Causes, c)
+}
+
+// chain is the way from the matched name to the addresses, "" if there is none.
+func (q *Question) chain(name string) string {
+	switch {
+	case len(q.Walk.Names) > 1 && q.Walk.Names[0] == name:
+		return strings.Join(q.Walk.Names, " > ")
+	case name != q.Name:
+		return name + " > " + strings.Join(q.Walk.Names, " > ")
+	}
+	return ""
+}

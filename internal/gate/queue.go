@@ -1,0 +1,141 @@
+package gate
+
+import (
+	"sync"
+
+	"github.com/namewall/namewall/internal/set"
+)
+
+// batchMax is the most elements that one commit carries. Each takes the kernel
+// about a microsecond during which no other nftables user gets in, so a full
+// batch delays others, and the answers behind it, by a millisecond.
+const batchMax = 1000
+
+// batch is what one commit writes. Everything that is waiting when the writer
+// is free goes into one: a batch of one element when the gate is idle, large
+// ones under load.
+type batch struct {
+	writes []write
+	// done is closed when the outcome of each write is known.
+	done chan struct{}
+}
+
+// write is one element on its way to the kernel.
+type write struct {
+	set     *kernelSet
+	binding *binding
+	key     set.Key
+	epoch   uint32 // the set's life that it is meant for
+	until   moment // the life that it gives
+	fresh   bool   // nothing is known of such an element in the kernel
+	heal    bool   // nobody waits for it
+	skip    bool   // the writer found that nothing was to be done
+	err     error  // valid when the batch is done
+}
+
+// queue holds what the writer is to commit. What answers wait for goes before
+// what is put back in the background.
+type queue struct {
+	mu     sync.Mutex // guards what follows
+	work   sync.Cond  // something to do, or closed
+	urgent []*batch
+	later  []*batch
+	paused bool // there is no session to write to
+	closed bool
+}
+
+func (q *queue) init() {
+	q.work.L = &q.mu
+	q.paused = true
+}
+
+// add appends a write to the last batch that has room, and tells which one and
+// where in it.
+func (q *queue) add(w write) (*batch, int32) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	line := &q.urgent
+	if w.heal {
+		line = &q.later
+	}
+	var b *batch
+	if n := len(*line); n > 0 && len((*line)[n-1].writes) < batchMax {
+		b = (*line)[n-1]
+	} else {
+		b = &batch{done: make(chan struct{})}
+		*line = append(*line, b)
+	}
+	b.writes = append(b.writes, w)
+	q.work.Signal()
+	return b, int32(len(b.writes) - 1)
+}
+
+// take waits for the next batch; nil when the queue is closed.
+func (q *queue) take() *batch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		switch {
+		case q.closed:
+			return nil
+		case q.paused:
+		case len(q.urgent) > 0:
+			return shift(&q.urgent)
+		case len(q.later) > 0:
+			return shift(&q.later)
+		}
+		q.work.Wait()
+	}
+}
+
+func shift(line *[]*batch) *batch {
+	b := (*line)[0]
+	(*line)[0] = nil
+	*line = (*line)[1:]
+	if len(*line) == 0 {
+		*line = nil
+	}
+	return b
+}
+
+// pause keeps batches back until resume: there is nobody to write them.
+func (q *queue) pause() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.paused = true
+}
+
+func (q *queue) resume() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.paused = false
+	q.work.Broadcast()
+}
+
+// close ends the writer. What is still queued is done, with errClosed.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	for _, b := range append(q.urgent, q.later...) {
+		for i := range b.writes {
+			b.writes[i].err = errClosed
+		}
+		close(b.done)
+	}
+	q.urgent, q.later = nil, nil
+	q.work.Broadcast()
+}
+
+// length is the number of writes that wait.
+func (q *queue) length() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 0
+	for _, line := range [][]*batch{q.urgent, q.later} {
+		for _, b := range line {
+			n += len(b.writes)
+		}
+	}
+	return n
+}

@@ -1,0 +1,193 @@
+package gate
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"sync"
+)
+
+// reason is why a binding exists: a name under a rule, who asked last, and
+// until when that alone would keep it. Its binding's shard guards it.
+type reason struct {
+	subject *subject
+	chain   string // "www.example.com. > cdn.example.net.", "" if there was none
+	client  netip.Addr
+	first   moment
+	last    moment
+	until   moment
+}
+
+// subject is a name under a rule: what reasons have in common, interned.
+type subject struct {
+	rule string
+	name string
+
+	// Guarded by the name table's shard:
+	addrs map[netip.Addr]moment // its addresses, and until when
+}
+
+type subjectKey struct{ rule, name string }
+
+// nameTable interns subjects and counts the addresses of each, so that one name
+// can't fill a set.
+type nameTable struct {
+	seed   maphash.Seed
+	shards [shardCount]nameShard
+}
+
+type nameShard struct {
+	mu       sync.Mutex // guards subjects and their addrs
+	subjects map[subjectKey]*subject
+}
+
+func (t *nameTable) init() {
+	t.seed = maphash.MakeSeed()
+	for i := range t.shards {
+		t.shards[i].subjects = make(map[subjectKey]*subject)
+	}
+}
+
+func (t *nameTable) shard(key subjectKey) *nameShard {
+	return &t.shards[maphash.Comparable(t.seed, key)%shardCount]
+}
+
+// namesPerShard is the budget of names, a shard's part of it.
+const namesPerShard = maxNames / shardCount
+
+// take notes that addr is one of name's until then. It reports false if the
+// name has its limit of addresses, or if there are too many names.
+func (t *nameTable) take(rule, name string, addr netip.Addr, limit int, now, until moment) (*subject, bool) {
+	key := subjectKey{rule, name}
+	s := t.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub := s.subjects[key]
+	if sub == nil {
+		if len(s.subjects) >= namesPerShard {
+			return nil, false
+		}
+		sub = &subject{rule: rule, name: name, addrs: make(map[netip.Addr]moment, 2)}
+		s.subjects[key] = sub
+	}
+	if _, known := sub.addrs[addr]; !known && len(sub.addrs) >= limit {
+		sub.prune(now)
+		if len(sub.addrs) >= limit {
+			return nil, false
+		}
+	}
+	sub.addrs[addr] = max(sub.addrs[addr], until)
+	return sub, true
+}
+
+// giveUp takes back an address that the kernel refused.
+func (t *nameTable) giveUp(sub *subject, addr netip.Addr) {
+	s := t.shard(subjectKey{sub.rule, sub.name})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(sub.addrs, addr)
+}
+
+func (s *subject) prune(now moment) {
+	for addr, until := range s.addrs {
+		if until <= now {
+			delete(s.addrs, addr)
+		}
+	}
+}
+
+// expire forgets the addresses whose time is over and the names that have none
+// left. A shard is let go of after every few names.
+func (t *nameTable) expire(now moment) {
+	for i := range t.shards {
+		s := &t.shards[i]
+		n := 0
+		s.mu.Lock()
+		for key, sub := range s.subjects {
+			if sub.prune(now); len(sub.addrs) == 0 {
+				delete(s.subjects, key)
+			}
+			if n++; n%breath == 0 {
+				s.mu.Unlock()
+				s.mu.Lock()
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
+// count is the number of names.
+func (t *nameTable) count() int {
+	n := 0
+	for i := range t.shards {
+		t.shards[i].mu.Lock()
+		n += len(t.shards[i].subjects)
+		t.shards[i].mu.Unlock()
+	}
+	return n
+}
+
+// touch finds the reason of name under rule and notes that it was asked again.
+// It reports false if the binding has no such reason. The shard is locked.
+func (b *binding) touch(rule, name string, client netip.Addr, now, until moment) bool {
+	for i := range b.reasons {
+		r := &b.reasons[i]
+		if r.subject.name == name && r.subject.rule == rule {
+			r.client, r.last, r.until = client, now, max(r.until, until)
+			return true
+		}
+	}
+	return false
+}
+
+// because adds a reason. Of too many, the one whose life ends first makes room.
+// The shard is locked.
+func (b *binding) because(r reason) {
+	if len(b.reasons) < maxReasons {
+		b.reasons = append(b.reasons, r)
+		return
+	}
+	first := 0
+	for i := range b.reasons {
+		if b.reasons[i].until < b.reasons[first].until {
+			first = i
+		}
+	}
+	b.reasons[first] = r
+}
+
+// pairTable counts each client's pairs.
+type pairTable struct {
+	mu    sync.Mutex // guards count
+	count map[netip.Addr]int
+}
+
+func (t *pairTable) init() { t.count = make(map[netip.Addr]int) }
+
+func (t *pairTable) take(client netip.Addr) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.count[client] >= maxPairs {
+		return false
+	}
+	t.count[client]++
+	return true
+}
+
+func (t *pairTable) give(client netip.Addr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.count[client]--; t.count[client] <= 0 {
+		delete(t.count, client)
+	}
+}
+
+// most is the largest number of pairs that one client has.
+func (t *pairTable) most() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := 0
+	for _, c := range t.count {
+		n = max(n, c)
+	}
+	return n
+}

@@ -1,0 +1,120 @@
+package gate
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
+)
+
+func TestReloadKeepsWhatWasPromised(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		k.declare(app4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		b.ask("www.example.com.", time.Minute, addr1)
+		commits := k.commitsSoFar()
+		old, oldBlock := b.inst, b.block
+
+		b.load(newRule("web", []set.ID{web4}), newRule("app", []set.ID{app4}))
+		if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised || k.commitsSoFar() != commits+1 {
+			t.Errorf("%v, %d commits: only the new set needs one", q.Fates, k.commitsSoFar()-commits)
+		}
+		newBlock := b.block
+		b.block = oldBlock // a question that the old servers still have
+		if q := b.ask("late.example.com.", time.Minute, addr2); q.Fates[0] != Promised {
+			t.Errorf("under the old configuration: %v", q.Fates)
+		}
+		old.Stop()
+		b.block = newBlock
+		if q := b.ask("late.example.com.", time.Minute, addr2); q.Fates[0] != Promised || len(b.gate.Problems()) != 0 {
+			t.Errorf("%v", q.Fates)
+		}
+	})
+}
+
+func TestSetThatLeavesTheConfigurationIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		k.declare(app4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}), newRule("app", []set.ID{app4}))
+		b.ask("www.example.com.", time.Minute, addr1)
+		old := b.inst
+		b.load(newRule("web", []set.ID{web4}))
+		old.Stop()
+		time.Sleep(2 * sweepEvery)
+		if s := b.gate.Stats(); len(s.Sets) != 1 || s.Bindings != 1 {
+			t.Errorf("%+v", s)
+		}
+		if k.life(app4, key4(addr1)) <= 0 {
+			t.Error("its element was deleted: it is to expire")
+		}
+		old = b.inst
+		b.load(newRule("web", []set.ID{web4}), newRule("app", []set.ID{app4}))
+		old.Stop()
+		commits := k.commitsSoFar()
+		if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised || k.commitsSoFar() != commits {
+			t.Errorf("%v, %d commits: the element had been adopted again", q.Fates, k.commitsSoFar()-commits)
+		}
+	})
+}
+
+// A reload may fail after its configuration has been started, without a word to
+// it.
+func TestFailedReloadChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		b.ask("www.example.com.", time.Minute, addr1)
+		old, oldBlock := b.inst, b.block
+		b.load(newRule("web", []set.ID{app4})) // which doesn't exist
+		if len(b.gate.Problems()) != 1 {
+			t.Fatalf("%v", b.gate.Problems())
+		}
+		old.Keep()
+		b.inst, b.block = old, oldBlock
+		if s := b.gate.Stats(); len(b.gate.Problems()) != 0 || len(s.Sets) != 1 {
+			t.Errorf("%v, %+v", b.gate.Problems(), s)
+		}
+		if q := b.ask("www.example.com.", time.Minute, addr1, addr2); q.Fates[0] != Promised || q.Fates[1] != Promised {
+			t.Errorf("%v", q.Fates)
+		}
+	})
+}
+
+// On SIGTERM the plugins are told to shut down while questions still come.
+func TestAnswersAfterTheLastStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		b.inst.Stop()
+		b.inst.Stop()
+		if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised {
+			t.Errorf("%v", q.Fates)
+		}
+	})
+}
+
+func TestCloseLetsGoOfWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		g := New(Options{Kernel: k})
+		b := &bench{fakeKernel: k, gate: g}
+		b.load(newRule("web", []set.ID{web4}, func(r *rule.Rule) { r.Wait = time.Hour }))
+		k.remove(web4)
+		done := make(chan *Question)
+		go func() { done <- b.ask("www.example.com.", time.Minute, addr1) }()
+		synctest.Wait()
+		g.Close()
+		if q := <-done; q.Fates[0].Given() {
+			t.Errorf("%v", q.Fates)
+		}
+	})
+}

@@ -1,0 +1,50 @@
+package gate
+
+import (
+	"errors"
+
+	"github.com/namewall/namewall/internal/nft"
+	"github.com/namewall/namewall/internal/set"
+)
+
+// NFT is the kernel of this machine, or of the network namespace that the
+// options name.
+type NFT struct{ Options nft.Options }
+
+// Open opens a watcher, a writer and a reader, which together are a session.
+// The watcher comes first, so that no change goes unnoticed between a read and
+// the events that follow it; of the writer's own changes it hears nothing.
+func (k NFT) Open(events func(nft.Event)) (Session, error) {
+	s := new(nftSession)
+	var err error
+	if s.watcher, err = nft.Watch(k.Options, nil, events); err != nil {
+		return nil, err
+	}
+	if s.Writer, err = nft.OpenWriter(k.Options); err != nil {
+		return nil, errors.Join(err, s.watcher.Close())
+	}
+	if s.reader, err = nft.OpenReader(k.Options); err != nil {
+		return nil, errors.Join(err, s.watcher.Close(), s.Writer.Close())
+	}
+	if err := s.watcher.Ignore(s.Portid()); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+type nftSession struct {
+	*nft.Writer
+	reader  *nft.Reader
+	watcher *nft.Watcher
+}
+
+func (s *nftSession) Set(id set.ID) (nft.Set, error) { return s.reader.Set(id) }
+
+func (s *nftSession) Elements(of nft.Set, yield func(nft.Element) error) error {
+	return s.reader.Elements(of, yield)
+}
+
+// Close closes all three; the first error is returned.
+func (s *nftSession) Close() error {
+	return errors.Join(s.watcher.Close(), s.reader.Close(), s.Writer.Close())
+}

@@ -1,0 +1,47 @@
+package gate
+
+import (
+	"slices"
+
+	"github.com/namewall/namewall/internal/set"
+)
+
+// Stats are what the gate holds, and the budgets.
+type Stats struct {
+	Bindings, MaxBindings int
+	Names, MaxNames       int
+	Targets, MaxTargets   int
+	Held, MaxHeld         int // answers that wait
+	Pairs, MaxPairs       int // of the client that has most
+	Queued                int // writes that wait for the kernel
+	Sets                  []SetStats
+}
+
+// SetStats are one set's.
+type SetStats struct {
+	ID    set.ID
+	Ready bool
+	Used  int // elements that the gate knows of
+	Size  int // capacity, 0: the set declares none
+}
+
+// Stats counts what there is now. It takes no lock that an answer needs for
+// longer than a moment.
+func (g *Gate) Stats() Stats {
+	s := Stats{
+		Bindings: int(g.bindings.Load()), MaxBindings: maxBindings,
+		Names: g.names.count(), MaxNames: maxNames,
+		Targets: int(g.targets.count.Load()), MaxTargets: maxTargets,
+		Held: int(g.held.Load()), MaxHeld: maxHeld,
+		Pairs: g.pairs.most(), MaxPairs: maxPairs,
+		Queued: g.queue.length(),
+	}
+	for _, ks := range g.known() {
+		st := ks.state.Load()
+		s.Sets = append(s.Sets, SetStats{
+			ID: ks.id, Ready: st.err == nil, Used: int(ks.used.Load()), Size: int(st.size),
+		})
+	}
+	slices.SortFunc(s.Sets, func(a, b SetStats) int { return a.ID.Compare(b.ID) })
+	return s
+}

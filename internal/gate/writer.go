@@ -1,0 +1,176 @@
+package gate
+
+import (
+	"errors"
+	"time"
+
+	"github.com/namewall/namewall/internal/nft"
+)
+
+// kernelExtra is how much longer than its deadline the kernel is told to keep
+// an element: a batch that is sent late, or a clock that runs a little slower
+// than the kernel's, must not make a promise short.
+const kernelExtra = 2 * time.Second
+
+// fullPause is how long newcomers are refused without a try after the kernel
+// said that a set is full. Its collector runs every second when no commit
+// disturbs it, and a set that is full is tried by every fresh answer.
+const fullPause = time.Second
+
+var (
+	errClosed = errors.New("namewall is shutting down")
+	// errOvertaken: the set has changed since the write was queued. Whoever
+	// waits looks again.
+	errOvertaken = errors.New("the set has changed meanwhile")
+)
+
+// write is the writer: one goroutine, the only one that changes the kernel.
+func (g *Gate) write() {
+	var ops []nft.Op
+	for {
+		b := g.queue.take()
+		if b == nil {
+			return
+		}
+		ops = g.commit(b, ops[:0])
+	}
+}
+
+// commit writes one batch and settles every binding that it concerns. ops is
+// scratch.
+func (g *Gate) commit(b *batch, ops []nft.Op) []nft.Op {
+	start := g.now()
+	for i := range b.writes {
+		if w := &b.writes[i]; g.prepare(w, start) {
+			ops = append(ops, w.op(start))
+		}
+	}
+	var failed error
+	if len(ops) > 0 {
+		failed = g.send(ops)
+	}
+	now := g.now()
+	next := 0
+	for i := range b.writes {
+		w := &b.writes[i]
+		if !w.skip {
+			if w.err = ops[next].Err; w.err == nil {
+				w.err = failed
+			}
+			if w.err == nil {
+				g.accepted(w)
+			} else if failed == nil {
+				g.refused(w, now)
+			}
+			next++
+		}
+		g.settle(b, int32(i), now)
+	}
+	close(b.done)
+	return ops
+}
+
+// prepare looks once more whether a write is needed, and makes it as long as
+// anything that was promised since it was queued: no write ever shortens a
+// life.
+func (g *Gate) prepare(w *write, now moment) bool {
+	if st := w.set.state.Load(); st.err != nil || st.epoch != w.epoch {
+		w.skip, w.err = true, errOvertaken
+		return false
+	}
+	s := g.shard(w.set.slot(w.key))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held := w.binding.holds(w.epoch)
+	if held >= w.until {
+		w.skip = true
+		return false
+	}
+	w.until = max(w.until, w.binding.until)
+	if w.fresh = w.fresh && held == 0; w.heal && w.until <= now {
+		w.skip = true
+		return false
+	}
+	return true
+}
+
+func (w *write) op(now moment) nft.Op {
+	op := nft.Op{Set: w.set.id, Key: w.key, Kind: nft.Refresh, Timeout: w.until - now + kernelExtra}
+	if w.fresh {
+		op.Kind = nft.Add
+	}
+	return op
+}
+
+// send commits ops. An error that concerns the batch as a whole ends the
+// session.
+func (g *Gate) send(ops []nft.Op) error {
+	session := g.session.Load()
+	if session == nil {
+		return errOvertaken
+	}
+	start := g.now()
+	err := session.Commit(ops)
+	g.watch.Commit(len(ops), g.now()-start)
+	if err != nil {
+		g.watch.Refused(nft.ErrnoName(err))
+		g.fail(session, err)
+	}
+	return err
+}
+
+// settle notes in the binding what the kernel said of a write. If another write
+// or another program's change has come in between, the kernel's state is not
+// this write's to tell, and whoever waits for it looks again.
+func (g *Gate) settle(b *batch, i int32, now moment) {
+	w := &b.writes[i]
+	at := w.set.slot(w.key)
+	s := g.shard(at)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := w.binding
+	if own.batch != b || own.index != i {
+		return
+	}
+	own.batch = nil
+	if w.err == nil && w.set.state.Load().epoch == w.epoch {
+		if !w.skip {
+			own.held, own.epoch = max(own.holds(w.epoch), w.until), w.epoch
+		}
+		own.until = max(own.until, min(w.until, own.held))
+		return
+	}
+	if max(own.until, own.held) <= now && s.bindings[at] == own {
+		for _, r := range own.reasons {
+			g.names.giveUp(r.subject, own.addr(at))
+		}
+		g.drop(s, at, own)
+	}
+}
+
+// refused draws the consequences of one element's error beyond its own answer.
+func (g *Gate) refused(w *write, now moment) {
+	g.watch.Refused(nft.ErrnoName(w.err))
+	if errors.Is(w.err, nft.ErrNoSet) {
+		// Its deletion has overtaken the event that tells of it.
+		w.set.lose(now, w.err)
+		w.set.stale.Store(true)
+		g.wake()
+		return
+	}
+	if errors.Is(w.err, nft.ErrFull) {
+		w.set.fullUntil.Store(int64(now + fullPause))
+	}
+	if w.set.trouble.Swap(&trouble{w.err, now}) == nil {
+		g.log.Errorf("set %s: elements are refused: %v", w.set.id, w.err)
+	}
+}
+
+// accepted ends a set's trouble, if it had any. A refresh proves nothing of a
+// set that is full.
+func (g *Gate) accepted(w *write) {
+	if w.fresh && w.set.trouble.Load() != nil && w.set.trouble.Swap(nil) != nil {
+		w.set.fullUntil.Store(0)
+		g.log.Infof("set %s: elements are accepted again", w.set.id)
+	}
+}
