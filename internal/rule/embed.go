@@ -1,86 +1,97 @@
 package rule
 
-import "net/netip"
+import (
+	"iter"
+	"net/netip"
+)
 
-// embedding is a form of IPv6 address with an IPv4 address inside.
-type embedding struct {
-	prefix netip.Prefix
-	at     [4]uint8 // the octets that are the IPv4 address
-	flip   bool     // its bits are inverted
+// place is where in an IPv6 address an IPv4 address is: its octets, and whether
+// their bits are inverted.
+type place struct {
+	octets   [4]uint8
+	inverted bool
 }
 
-// tail is the place of the last 32 bits.
-var tail = [4]uint8{12, 13, 14, 15}
+var (
+	tail   = []place{{octets: [4]uint8{12, 13, 14, 15}}}
+	teredo = []place{ // the server and the client, RFC 4380 §4
+		{octets: [4]uint8{4, 5, 6, 7}},
+		{octets: [4]uint8{12, 13, 14, 15}, inverted: true},
+	}
+)
 
-var embeddings = []embedding{
-	{netip.MustParsePrefix("::/96"), tail, false},                           // IPv4-compatible, RFC 4291 §2.5.5.1
-	{netip.MustParsePrefix("::ffff:0:0/96"), tail, false},                   // IPv4-mapped, RFC 4291 §2.5.5.2
-	{netip.MustParsePrefix("::ffff:0:0:0/96"), tail, false},                 // IPv4-translated, RFC 2765 §2.1
-	{netip.MustParsePrefix("64:ff9b::/96"), tail, false},                    // NAT64, RFC 6052 §2.1
-	{netip.MustParsePrefix("64:ff9b:1::/48"), [4]uint8{6, 7, 9, 10}, false}, // NAT64 for local use, RFC 8215
-	{netip.MustParsePrefix("2002::/16"), [4]uint8{2, 3, 4, 5}, false},       // 6to4, RFC 3056 §2
-	{netip.MustParsePrefix("2001::/32"), [4]uint8{4, 5, 6, 7}, false},       // Teredo's server, RFC 4380 §4
-	{netip.MustParsePrefix("2001::/32"), tail, true},                        // Teredo's client
-}
+// embeddings are the prefixes whose addresses have IPv4 addresses inside.
+var embeddings = newTable([]entry[[]place]{
+	{netip.MustParsePrefix("::/96"), tail},                                        // IPv4-compatible, RFC 4291 §2.5.5.1
+	{netip.MustParsePrefix("::ffff:0:0/96"), tail},                                // IPv4-mapped, RFC 4291 §2.5.5.2
+	{netip.MustParsePrefix("::ffff:0:0:0/96"), tail},                              // IPv4-translated, RFC 2765 §2.1
+	{netip.MustParsePrefix("64:ff9b::/96"), tail},                                 // NAT64, RFC 6052 §2.1
+	{netip.MustParsePrefix("64:ff9b:1::/48"), []place{translated(48)}},            // NAT64 for local use, RFC 8215
+	{netip.MustParsePrefix("2001::/32"), teredo},                                  // Teredo, RFC 4380 §4
+	{netip.MustParsePrefix("2002::/16"), []place{{octets: [4]uint8{2, 3, 4, 5}}}}, // 6to4, RFC 3056 §2
+})
 
-// isatapBits is where in an ISATAP address the IPv4 address begins.
+// isatapBits is the length of what stands before the IPv4 address in an ISATAP
+// address: any prefix, and a constant.
 const isatapBits = 96
 
-// embedded is what is inside an IPv6 address.
-type embedded struct {
-	addrs [maxEmbedded]netip.Addr
-	n     int
-	bits  uint8 // the length of the longest prefix before an IPv4 address
-	site  bool  // the site's DNS64 made the address
-}
-
-// maxEmbedded is Teredo's two, ISATAP, and as many prefixes of the site as hold
-// one another.
-const maxEmbedded = 8
-
-func (e *embedded) read(a netip.Addr, dns64 []netip.Prefix) {
-	b := a.As16()
-	for i := range embeddings {
-		if f := &embeddings[i]; f.prefix.Contains(a) {
-			e.add(&b, f.at, f.flip, f.prefix.Bits())
+// inside yields the IPv4 addresses inside a, each with the length of the prefix
+// by which one knows that it is there. dns64 are the site's own prefixes; those
+// of a length that RFC 6052 §2.2 does not have are ignored.
+func inside(a netip.Addr, dns64 []netip.Prefix) iter.Seq2[netip.Addr, uint8] {
+	return func(yield func(netip.Addr, uint8) bool) {
+		if a.Is4() {
+			return
+		}
+		b := a.As16()
+		c := embeddings.find(a)
+		for _, p := range c.value {
+			if !yield(p.in(&b), c.bits) {
+				return
+			}
+		}
+		// RFC 5214 §6.1: the interface identifier is 0000:5efe or 0200:5efe
+		// and the IPv4 address.
+		if b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe {
+			if !yield(tail[0].in(&b), isatapBits) {
+				return
+			}
+		}
+		for _, p := range dns64 {
+			if p.Contains(a) && translates(p) && !yield(translated(p.Bits()).in(&b), uint8(p.Bits())) {
+				return
+			}
 		}
 	}
-	// RFC 5214 §6.1: in the interface identifier, behind any prefix.
-	if b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe {
-		e.add(&b, tail, false, isatapBits)
-	}
-	for _, p := range dns64 {
-		if p.Contains(a) {
-			e.site = true
-			e.add(&b, translated(p.Bits()), false, p.Bits())
-		}
-	}
 }
 
-func (e *embedded) add(b *[16]byte, at [4]uint8, flip bool, bits int) {
-	v := [4]byte{b[at[0]], b[at[1]], b[at[2]], b[at[3]]}
-	if flip {
-		for i := range v {
+func (p place) in(b *[16]byte) netip.Addr {
+	var v [4]byte
+	for i, at := range p.octets {
+		v[i] = b[at]
+		if p.inverted {
 			v[i] = ^v[i]
 		}
 	}
-	e.bits = max(e.bits, uint8(bits))
-	if e.n < len(e.addrs) {
-		e.addrs[e.n] = netip.AddrFrom4(v)
-		e.n++
-	}
+	return netip.AddrFrom4(v)
+}
+
+// translates tells whether p is a prefix with which a translator can embed.
+func translates(p netip.Prefix) bool {
+	return p.Addr().Is6() && p.Bits() >= 32 && p.Bits() <= 96 && p.Bits()%8 == 0
 }
 
 // translated is where a translator with a prefix of that length puts the IPv4
-// address: right behind it, but octet 8 is left out (RFC 6052 §2.2).
-func translated(bits int) (at [4]uint8) {
+// address: right behind the prefix, with octet 8 left out (RFC 6052 §2.2).
+func translated(bits int) place {
+	var p place
 	next := uint8(bits / 8)
-	for i := range at {
+	for i := range p.octets {
 		if next == 8 {
 			next++
 		}
-		at[i] = next % 16
+		p.octets[i] = next
 		next++
 	}
-	return at
+	return p
 }

@@ -8,50 +8,58 @@ import (
 	"github.com/namewall/namewall/internal/set"
 )
 
-// Matcher finds the rules that a name falls under. It never changes, and may be
-// used by any number of goroutines.
+// Matcher finds the rules that a name falls under. It never changes, and any
+// number of goroutines may use it.
 type Matcher struct {
-	trie  trie
-	lines []line
-	first map[*Rule]uint32 // the rule's place in lines
-	names bool             // there is any pattern that can match
+	trie   trie // the ids are places in lines
+	lines  []line
+	owners map[*Rule]*owner
+	names  bool // there is a pattern that a name can match
 }
 
-// line is what an id of the trie stands for. Every rule has one line for all
-// that it excepts, before those for its name lines; so ids in order are rules in
-// order, with the exception first.
+// line is a name line of a rule, or all its except lines together.
 type line struct {
-	rule     *Rule
+	of       *owner
 	services []set.Service
-	except   bool
-	clients  table // of an except line: who the rule is for
+}
+
+// owner is a rule with what Match asks of it.
+type owner struct {
+	rule    *Rule
+	clients table[struct{}]
+	// except is the line of what the rule excepts. Its name lines follow it, and
+	// then the next rule's: so lines in order are rules in order, and one learns
+	// of the exception first.
+	except uint32
 }
 
 // Match is a name line of a rule that matches a name.
 type Match struct {
 	Rule     *Rule
-	Services []set.Service // what the line opens; empty: whole addresses. The rule's own, to be read only
+	Services []set.Service // what the line opens, whole addresses if empty; not to be changed
 }
 
-// NewMatcher makes the matcher for rules, which must not change afterwards. The
-// time it takes and the memory it holds are linear in the number of patterns.
+// NewMatcher makes the matcher for rules, which may not change afterwards. Time
+// and memory are linear in the number of patterns.
 func NewMatcher(rules []*Rule) *Matcher {
 	rules = slices.Clone(rules)
 	slices.SortStableFunc(rules, func(a, b *Rule) int { return cmp.Compare(a.Index, b.Index) })
 
-	m := &Matcher{trie: newTrie(), first: make(map[*Rule]uint32, len(rules))}
+	m := &Matcher{trie: newTrie(), owners: make(map[*Rule]*owner, len(rules))}
 	for _, r := range rules {
-		m.first[r] = m.add(line{rule: r, except: true, clients: prefixTable(r.Clients)}, r.Except)
+		o := &owner{rule: r, clients: clientTable(r.Clients)}
+		m.owners[r] = o
+		o.except = m.add(line{of: o}, r.Except)
 		for _, names := range r.Names {
-			m.add(line{rule: r, services: names.Services}, names.Patterns)
+			m.add(line{of: o, services: names.Services}, names.Patterns)
 			m.names = m.names || len(names.Patterns) > 0
 		}
 	}
 	return m
 }
 
-func (m *Matcher) add(l line, patterns []Pattern) uint32 {
-	id := uint32(len(m.lines))
+func (m *Matcher) add(l line, patterns []Pattern) (id uint32) {
+	id = uint32(len(m.lines))
 	m.lines = append(m.lines, l)
 	for _, p := range patterns {
 		m.trie.add(p, id)
@@ -59,70 +67,72 @@ func (m *Matcher) add(l line, patterns []Pattern) uint32 {
 	return id
 }
 
-// Empty tells that no name can match.
+// Empty tells that no name matches.
 func (m *Matcher) Empty() bool { return !m.names }
 
-// usualHits is how many lines may match one name before Match has to allocate.
-// A site has few rules, and most names fall under one; this is far beyond.
+// usualHits is how many lines may match a name before the look-up allocates. A
+// site has some ten rules, of which few share a name.
 const usualHits = 64
 
-// Match appends to dst one Match for every name line that matches name, in the
+// Match appends to dst a Match for every name line that matches name, in the
 // order of Rule.Index and then of the lines. A rule that excepts name, or whose
-// Clients do not hold client, is left out.
+// Clients don't hold client, is left out.
 //
-// The name is lower-case and in presentation format, as miekg/dns unpacks it:
-// with escapes, and with the final dot. Nothing is allocated if dst has room.
+// The name is as miekg/dns unpacks it, in presentation format with escapes and
+// the final dot, and in lower case. Nothing is allocated if dst has room and
+// there are not more lines than any site has.
 func (m *Matcher) Match(dst []Match, name string, client netip.Addr) []Match {
-	var nameBuf [maxName + 1]byte
-	folded, ok := fold(nameBuf[:0], name)
-	if !ok {
-		return dst
-	}
-	var idBuf [usualHits]uint32
-	ids := m.trie.find(idBuf[:0], folded)
-	if len(ids) == 0 {
-		return dst
-	}
-	slices.Sort(ids)
-
-	var rule *Rule // whose lines ids is at
-	var taken bool // whether it takes the name
-	for i, id := range ids {
-		if i > 0 && id == ids[i-1] {
-			continue
+	var ids [usualHits]uint32
+	var last *owner // whose line we had last
+	var taken bool  // whether that rule takes the name
+	for i, hits := 0, m.find(ids[:0], name); i < len(hits); i++ {
+		if i > 0 && hits[i] == hits[i-1] {
+			continue // by several patterns of one line
 		}
-		l := &m.lines[id]
-		if l.rule != rule {
-			rule = l.rule
-			taken = !l.except && m.serves(rule, client)
+		l := &m.lines[hits[i]]
+		if l.of != last {
+			last = l.of
+			taken = hits[i] != last.except && last.serves(client)
 		}
 		if taken {
-			dst = append(dst, Match{Rule: rule, Services: l.services})
+			dst = append(dst, Match{Rule: last.rule, Services: l.services})
 		}
 	}
 	return dst
 }
 
-// serves tells whether r is for client.
-func (m *Matcher) serves(r *Rule, client netip.Addr) bool {
-	if len(r.Clients) == 0 {
-		return true
+// Excepted tells whether r, one of the matcher's rules, excepts name, which is as
+// for Match. Of a rule that is not the matcher's it can't tell, and says so too.
+func (m *Matcher) Excepted(r *Rule, name string) bool {
+	if len(r.Except) == 0 {
+		return false
 	}
-	return m.lines[m.first[r]].clients.find(client.Unmap().WithZone("")).held
+	o, ok := m.owners[r]
+	var ids [usualHits]uint32
+	return !ok || slices.Contains(m.find(ids[:0], name), o.except)
 }
 
-// Excepted tells whether r, which is a rule of m, excepts name. The name is as
-// for Match.
-func (m *Matcher) Excepted(r *Rule, name string) bool {
-	var nameBuf [maxName + 1]byte
-	folded, ok := fold(nameBuf[:0], name)
+// find appends the lines that match name, in order and perhaps repeatedly.
+func (m *Matcher) find(dst []uint32, name string) []uint32 {
+	var buf [maxName + 1]byte
+	folded, ok := fold(buf[:0], name)
 	if !ok {
-		return false
+		return dst
 	}
-	id, ok := m.first[r]
-	if !ok || len(r.Except) == 0 {
-		return false
+	dst = m.trie.find(dst, folded)
+	slices.Sort(dst)
+	return dst
+}
+
+// serves tells whether the rule is for client.
+func (o *owner) serves(client netip.Addr) bool {
+	return len(o.rule.Clients) == 0 || client.IsValid() && o.clients.find(client.Unmap()).held
+}
+
+func clientTable(prefixes []netip.Prefix) table[struct{}] {
+	entries := make([]entry[struct{}], len(prefixes))
+	for i, p := range prefixes {
+		entries[i].prefix = p
 	}
-	var idBuf [usualHits]uint32
-	return slices.Contains(m.trie.find(idBuf[:0], folded), id)
+	return newTable(entries)
 }

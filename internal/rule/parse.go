@@ -11,128 +11,134 @@ import (
 )
 
 // ParsePattern reads a pattern. Case and the final dot don't matter, and
-// internationalised names become A-labels (UTS #46, non-transitional). Every
-// other form is an error that quotes s and says what to write instead.
+// U-labels become A-labels (UTS #46, non-transitional). Whatever is no pattern
+// is an error that quotes s and says what to write instead.
 func ParsePattern(s string) (Pattern, error) {
-	if s == everyText {
-		return Pattern{everyText}, nil
-	}
 	text, err := canonical(s)
 	if err != nil {
-		return Pattern{}, fmt.Errorf("'%s' is no name: %w", s, err)
+		return Pattern{}, fmt.Errorf("'%s' is no pattern: %w", s, err)
 	}
 	return Pattern{text}, nil
 }
 
 func canonical(s string) (string, error) {
+	if s == everyText {
+		return s, nil
+	}
 	if err := mistaken(s); err != nil {
 		return "", err
 	}
-	s, err := toASCII(s)
+	s = strings.TrimSuffix(dots.Replace(s), ".")
+	first, rest, more := strings.Cut(s, ".")
+	switch {
+	case s == "", s == "*":
+		return "", errors.New("it is the root: write * for every name")
+	case first == "":
+		return "", fmt.Errorf("it begins with a dot: write *%s for the names below, and %s for the name itself", s, s[1:])
+	case strings.Count(first, "*") > 1, strings.Contains(rest, "*"):
+		return "", errors.New("there can be one *, in the leftmost label: write *.example.com for all names below, at any depth")
+	case !strings.Contains(first, "*"):
+		return hostName(s)
+	}
+	first, err := wildLabel(first)
+	if err != nil || !more {
+		return first, err
+	}
+	rest, err = hostName(rest)
 	if err != nil {
 		return "", err
 	}
-	s = strings.TrimSuffix(strings.ToLower(s), ".")
-
-	switch {
-	case s == "":
-		return "", errors.New("the root has no address: write * for every name")
-	case s == "*":
-		return "", errors.New("write * for every name")
-	case s[0] == '.':
-		return "", fmt.Errorf("write *%s for the names below, %s for the name itself", s, strings.TrimLeft(s, "."))
+	longest := maxName
+	if len(first) > 1 {
+		longest++ // the * of a glob may stand for nothing
 	}
-	first, rest, more := strings.Cut(s, ".")
-	if strings.Contains(rest, "*") || strings.Count(first, "*") > 1 {
-		return "", errors.New("only one * can be, in the leftmost label: write *.example.com for all names below, at any depth")
-	}
-	// A * may stand for nothing, but not if it is the whole label.
-	length := len(s)
-	if strings.Contains(first, "*") && first != "*" {
-		length--
-		first = strings.Replace(first, "*", "", 1)
-		if err := checkGlob(first); err != nil {
-			return "", err
-		}
-	} else if first != "*" {
-		if err := checkLabel(first); err != nil {
-			return "", err
-		}
-	}
-	if more {
-		for label := range strings.SplitSeq(rest, ".") {
-			if err := checkLabel(label); err != nil {
-				return "", err
-			}
-		}
-	}
-	if length > maxName {
-		return "", fmt.Errorf("it is longer than the %d characters of a name", maxName)
+	s = first + "." + rest
+	if len(s) > longest {
+		return "", errLong
 	}
 	return s, nil
 }
 
-// mistaken recognises what is often written in the place of a name.
+var errLong = fmt.Errorf("it is longer than the %d characters of a name", maxName)
+
+// mistaken recognises what is sometimes written in the place of a name.
 func mistaken(s string) error {
+	_, addrErr := netip.ParseAddr(strings.Trim(s, "[]."))
+	_, prefixErr := netip.ParsePrefix(s)
+	_, portErr := netip.ParseAddrPort(s)
 	switch {
 	case s == "":
-		return errors.New("it is empty")
+		return errors.New("it is empty: write a name, or * for every name")
 	case strings.ContainsAny(s, " \t\r\n"):
-		return errors.New("a blank is in it: write one pattern a word")
+		return errors.New("there is a blank in it: write one name a word")
+	case strings.ContainsRune(s, utf8.RuneError):
+		return errors.New("it is not in UTF-8: write A-labels (xn--...)")
+	case addrErr == nil, prefixErr == nil, portErr == nil:
+		return errors.New("it is an address, which needs no look-up: write it into the nftables rule itself")
 	case strings.Contains(s, "://"):
 		return errors.New("it is a URL: write the host's name alone")
-	case isAddress(s):
-		return errors.New("it is an address, which needs no look-up: put it into the nftables rule itself")
-	case strings.Contains(s, "/"):
-		return errors.New("a slash is in it: write the name alone, and ports behind it as tcp/443")
-	case strings.Contains(s, ":"):
-		return errors.New("a colon is in it: write the name alone, and ports behind it as tcp/443")
+	case strings.ContainsAny(s, "/:"):
+		return errors.New("write the name alone, and ports as words behind it, as in tcp/443")
 	case strings.Contains(s, `\`):
 		return errors.New(`escapes are not supported: a * in the leftmost label stands for any characters`)
 	}
 	return nil
 }
 
-// isAddress recognises addresses and prefixes, also in brackets, with a port or
-// with a final dot.
-func isAddress(s string) bool {
-	s = strings.TrimSuffix(s, ".")
-	_, addrErr := netip.ParseAddr(strings.Trim(s, "[]"))
-	_, prefixErr := netip.ParsePrefix(s)
-	_, portErr := netip.ParseAddrPort(s)
-	return addrErr == nil || prefixErr == nil || portErr == nil
+// wildLabel is the canonical form of a label with one * in it.
+func wildLabel(label string) (string, error) {
+	if !ascii(label) {
+		return "", errors.New("a label with a * must be ASCII: write the A-label (xn--...)")
+	}
+	label = strings.ToLower(label)
+	return label, checkCharacters(strings.Replace(label, "*", "", 1))
 }
 
-// toASCII turns the U-labels of s into A-labels. Names that are ASCII already
-// are left alone: the hyphen rules of IDNA would refuse names that exist, such
-// as those with "--" in the third place.
-func toASCII(s string) (string, error) {
-	if ascii(s) {
-		return s, nil
-	}
-	if !utf8.ValidString(s) {
-		return "", errors.New("it is not in UTF-8")
-	}
-	s = dots.Replace(s)
-	star := ""
-	if label, _, _ := strings.Cut(s, "."); strings.Contains(label, "*") {
-		if !ascii(label) {
-			return "", errors.New("a label with * and letters beyond ASCII can't be matched: write it as an A-label (xn--...)")
+// hostName is the canonical form of a name without wildcards.
+func hostName(s string) (string, error) {
+	labels := strings.Split(s, ".")
+	for i, label := range labels {
+		label, err := aLabel(label)
+		if err != nil {
+			return "", err
 		}
-		star, s = label, s[len(label):]
+		labels[i] = label
 	}
-	a, err := profile.ToASCII(s)
-	if err != nil {
-		return "", fmt.Errorf("not a valid internationalised name (%w)", err)
+	s = strings.Join(labels, ".")
+	if len(s) > maxName {
+		return "", errLong
 	}
-	return star + a, nil
+	// Mapping may have made an address: there are other digits than ASCII's.
+	return s, mistaken(s)
 }
 
-// dots are the characters that IDNA takes for a dot (UTS #46 §2.3).
+// aLabel is the canonical form of a label. Labels that are ASCII already are not
+// held to the rules of IDNA, because there are names that break them, such as
+// those with "--" in the third place.
+func aLabel(label string) (string, error) {
+	if ascii(label) {
+		label = strings.ToLower(label)
+	} else {
+		a, err := profile.ToASCII(label)
+		if err != nil {
+			return "", fmt.Errorf("'%s' can't be a label (%w)", label, err)
+		}
+		label = a
+	}
+	switch {
+	case label == "":
+		return "", errors.New("a label is empty: write one dot between labels")
+	case strings.Trim(label, "-") == "":
+		return "", errors.New("there is a label of hyphens alone: a label has a letter, a digit or '_'")
+	}
+	return label, checkCharacters(label)
+}
+
+// dots are what IDNA takes for one (UTS #46 §2.3).
 var dots = strings.NewReplacer("\u3002", ".", "\uff0e", ".", "\uff61", ".")
 
-// profile maps as a client's look-up does, and leaves it to checkLabel which
-// ASCII characters there may be: '_' is one.
+// profile maps as for a look-up. Which ASCII characters a label may have is left
+// to checkCharacters, because '_' is one.
 var profile = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.BidiRule(), idna.StrictDomainName(false))
 
 func ascii(s string) bool {
@@ -144,24 +150,14 @@ func ascii(s string) bool {
 	return true
 }
 
-func checkLabel(label string) error {
-	if label == "" {
-		return errors.New("a label is empty: write one dot between labels")
-	}
-	if strings.Trim(label, "-") == "" {
-		return errors.New("a label needs a letter, a digit or '_'")
-	}
-	return checkGlob(label)
-}
-
-// checkGlob checks what is left of a label without its *.
-func checkGlob(label string) error {
+// checkCharacters checks a label, or what of it is not *.
+func checkCharacters(label string) error {
 	if len(label) > maxLabel {
 		return fmt.Errorf("a label is longer than %d characters", maxLabel)
 	}
-	for i := range len(label) {
-		if !inLabel(label[i]) {
-			return fmt.Errorf("%q can't be in a name: use letters, digits, '-' and '_'", label[i])
+	for _, c := range []byte(label) {
+		if !inLabel(c) {
+			return fmt.Errorf("%q can't be in a name: use letters, digits, '-' and '_'", c)
 		}
 	}
 	return nil

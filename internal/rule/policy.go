@@ -55,7 +55,7 @@ type Site struct {
 // Policy decides which addresses a rule may admit. It never changes. The zero
 // Policy has no lines.
 type Policy struct {
-	rule, node table
+	rule, node table[Verdict]
 }
 
 // NewPolicy makes the policy of a rule from its own lines and those of the
@@ -72,82 +72,85 @@ func NewPolicy(rule, node Lines) (Policy, error) {
 	return p, nil
 }
 
-func (l Lines) table() (table, error) {
-	var entries []entry
+func (l Lines) table() (table[Verdict], error) {
+	var entries []entry[Verdict]
 	allowed := make(map[netip.Prefix]bool, len(l.Allow))
 	for _, p := range l.Allow {
 		allowed[p.Masked()] = true
-		entries = append(entries, entry{p, Admit})
+		entries = append(entries, entry[Verdict]{p, Admit})
 	}
 	for _, p := range l.Pass {
 		if allowed[p.Masked()] {
-			return table{}, fmt.Errorf("%v is in an allow line and in a pass line: it can be in one only", p.Masked())
+			return table[Verdict]{}, fmt.Errorf("%v is allowed and passed: take it out of one of the lines", p.Masked())
 		}
-		entries = append(entries, entry{p, Pass})
+		entries = append(entries, entry[Verdict]{p, Pass})
 	}
 	return newTable(entries), nil
 }
 
 // Judge says what becomes of a.
 //
-// The longest prefix among the rule's own lines decides, or if none holds a,
-// among the node's. If no line speaks about a, it is refused if no remote
-// service can have it, or if it is the gateway's own.
+// Of the rule's own lines the longest prefix that holds a decides; if none
+// does, of the node's. An address that no line speaks about is refused if no
+// remote service can have it, or if it is the gateway's own.
 //
 // An IPv4 address inside an IPv6 one is judged as itself too, and the stricter
-// verdict holds: refused before passed before admitted. Only a line at least as
-// long as the prefix with which the IPv4 address is embedded speaks for both:
-// "allow 64:ff9b::/96" does, "allow ::/0" does not.
+// verdict counts: to refuse before to pass before to admit. Only a line at least
+// as long as the prefix behind which the IPv4 address is speaks for both:
+// "allow 64:ff9b::/96" does, "allow ::/0" does not. An address that the site's
+// own DNS64 makes is as remote as the one inside.
 //
-// IPv4 addresses are given as such, not as IPv4-mapped ones. Nothing is
-// allocated.
+// IPv4 addresses are given as such, not as IPv4-mapped ones, which no packet
+// has. Nothing is allocated.
 func (p *Policy) Judge(a netip.Addr, site Site) Verdict {
 	if !a.IsValid() || a.Zone() != "" {
 		return RefuseSpecial // no record has such an address
 	}
-	if a.Is4() {
-		return p.plain(a, site, 0, false)
+	var bits uint8
+	for _, b := range inside(a, site.DNS64) {
+		bits = max(bits, b)
 	}
-	var in embedded
-	in.read(a, site.DNS64)
-	if c := p.spoken(a, in.bits); c.held {
-		return c.verdict
+	if c := p.line(a, bits); c.held {
+		return c.value
 	}
-	v := p.plain(a, site, in.bits, in.site)
-	if v.Refused() {
-		return v
+	v := site.unspoken(a)
+	if bits == 0 {
+		return v // nothing is inside
 	}
-	for _, inner := range in.addrs[:in.n] {
-		v = max(v, p.plain(inner, site, 0, false))
+	for inner := range inside(a, site.DNS64) {
+		v = max(v, p.Judge(inner, site))
 	}
 	return v
 }
 
-// plain judges a without what is inside. Lines shorter than bits don't count;
-// translated is true for an address of the site's own DNS64, which is as good
-// as what is inside.
-func (p *Policy) plain(a netip.Addr, site Site, bits uint8, translated bool) Verdict {
-	if c := p.spoken(a, bits); c.held {
-		return c.verdict
-	}
-	if !translated {
-		if v := special.find(a).verdict; v.Refused() {
-			return v
-		}
-	}
-	if site.Own != nil && site.Own.Contains(a) {
-		return RefuseOwn
-	}
-	return Admit
-}
-
-// spoken is the line that decides about a; not held if there is none of at
-// least bits.
-func (p *Policy) spoken(a netip.Addr, bits uint8) cell {
+// line is the line that decides about a: of the rule, or else of the node, and
+// not shorter than bits.
+func (p *Policy) line(a netip.Addr, bits uint8) cell[Verdict] {
 	c := p.rule.find(a)
 	if !c.held || c.bits < bits {
 		c = p.node.find(a)
 	}
 	c.held = c.held && c.bits >= bits
 	return c
+}
+
+// unspoken is the verdict about an address that no line speaks about.
+func (s Site) unspoken(a netip.Addr) Verdict {
+	if v := special.find(a).value; v.Refused() && !s.synthesises(a) {
+		return v
+	}
+	if s.Own != nil && s.Own.Contains(a) {
+		return RefuseOwn
+	}
+	return Admit
+}
+
+// synthesises tells whether the site's DNS64 makes addresses such as a.
+func (s Site) synthesises(a netip.Addr) bool {
+	for _, p := range s.DNS64 {
+		if translates(p) && p.Contains(a) {
+			return true
+		}
+	}
+	return false
 }

@@ -7,167 +7,132 @@ import (
 )
 
 // trie finds the patterns that match a name, label by label from the right, in
-// a time that depends on the name and not on how many patterns there are. All
-// its nodes share one map, so that a node costs some tens of bytes.
+// a time that depends on the name and not on how many patterns there are.
 //
-// The globs below a name hang on a node of their own, first by what stands
-// before the *, then by what stands behind it. Which lengths of these there are
-// is a bit set, because one look-up a length finds them all.
+// A node is known by its text: a name ("example.com"), whose parents are in the
+// trie too, or a glob. Globs are found from the node of the name above them: it
+// knows which lengths their prefixes have, so that one look-up a length finds
+// the prefixes that fit a label ("fe-*.example.com"), and these know the lengths
+// of the suffixes that follow them ("fe-*-eu.example.com").
 type trie struct {
-	edges map[edge]uint32 // to the child's place in nodes
-	nodes []node
-	refs  []ref // refs[0] is no ref
+	places map[string]uint32 // in nodes, by text
+	nodes  []node            // the first is the root's
+	refs   []ref             // the first is none
 }
 
-// edge leads from a node to a child: by a label, or by a part of a glob.
-type edge struct {
-	from uint32
-	text string
-}
-
-// node is a name, or a part of a glob. Its lists are places in refs, 0 if empty.
 type node struct {
-	lens  uint64 // of the edges' texts, if these are parts of a glob
-	globs uint32 // the node with the globs one label below; 0 if none
-	exact uint32 // ids of patterns for this name
-	below uint32 // ids of patterns for all names below
+	lens  uint64 // a bit for each length of the next part of a glob
+	exact uint32 // list of the patterns that are this node
+	below uint32 // list of the patterns for all names below
 }
 
-// ref is an element of a list of ids.
+// ref is an element of a list, which is the place of its first one; 0 is none.
 type ref struct {
 	id, next uint32
 }
 
-const root = 0
-
 func newTrie() trie {
-	return trie{edges: map[edge]uint32{}, nodes: make([]node, 1), refs: make([]ref, 1)}
+	return trie{places: map[string]uint32{"": 0}, nodes: make([]node, 1), refs: make([]ref, 1)}
 }
 
 // add puts p into the trie under id. A pattern can have many ids, and an id
 // many patterns.
 func (t *trie) add(p Pattern, id uint32) {
-	if p.text == "" {
-		return
-	}
 	if name, ok := p.below(); ok {
-		n := t.descend(name)
-		t.push(&t.nodes[n].below, id)
+		t.push(&t.node(name).below, id)
 		return
 	}
-	name := p.text
-	prefix, suffix, parent, isGlob := p.glob()
-	if isGlob {
-		name = parent
+	if prefix, suffix, parent, ok := p.glob(); ok {
+		star := len(prefix) + 1
+		t.node(parent).lens |= 1 << len(prefix)
+		t.node(p.text[:star] + p.text[star+len(suffix):]).lens |= 1 << len(suffix)
 	}
-	n := t.descend(name)
-	if isGlob {
-		n = t.part(t.hub(n), prefix)
-		n = t.part(n, suffix)
-	}
-	t.push(&t.nodes[n].exact, id)
+	t.push(&t.node(p.text).exact, id)
 }
 
-// descend is the node of name, which it makes if need be.
-func (t *trie) descend(name string) uint32 {
-	n := uint32(root)
-	for name != "" {
-		i := strings.LastIndexByte(name, '.')
-		n = t.child(n, name[i+1:])
-		name = name[:max(i, 0)]
-	}
-	return n
-}
-
-func (t *trie) child(from uint32, text string) uint32 {
-	n, ok := t.edges[edge{from, text}]
+// node is the node of a text, which is made if need be, and in every case the
+// nodes of the names above it. It is valid until the next call.
+func (t *trie) node(text string) *node {
+	place, ok := t.places[text]
 	if !ok {
-		n = t.grow()
-		t.edges[edge{from, text}] = n
+		place = uint32(len(t.nodes))
+		t.places[text] = place
+		t.nodes = append(t.nodes, node{})
+		if _, parent, ok := strings.Cut(text, "."); ok {
+			t.node(parent)
+		}
 	}
-	return n
+	return &t.nodes[place]
 }
 
-// hub is the node on which the globs one label below n hang.
-func (t *trie) hub(n uint32) uint32 {
-	if t.nodes[n].globs == 0 {
-		hub := t.grow()
-		t.nodes[n].globs = hub
-	}
-	return t.nodes[n].globs
-}
-
-func (t *trie) part(from uint32, text string) uint32 {
-	t.nodes[from].lens |= 1 << len(text)
-	return t.child(from, text)
-}
-
-func (t *trie) grow() uint32 {
-	t.nodes = append(t.nodes, node{})
-	return uint32(len(t.nodes) - 1)
-}
-
-// push puts id before the list, unless it is the first of it already.
+// push puts id into a list, unless it came into it last.
 func (t *trie) push(list *uint32, id uint32) {
-	if *list != 0 && t.refs[*list].id == id {
+	if t.refs[*list].id == id && *list != 0 {
 		return
 	}
 	t.refs = append(t.refs, ref{id: id, next: *list})
 	*list = uint32(len(t.refs) - 1)
 }
 
+func (t *trie) list(dst []uint32, first uint32) []uint32 {
+	for first != 0 {
+		dst = append(dst, t.refs[first].id)
+		first = t.refs[first].next
+	}
+	return dst
+}
+
 // find appends the ids of all patterns that match name, a folded one, in no
 // order and perhaps repeatedly. It allocates only to grow dst.
 func (t *trie) find(dst []uint32, name []byte) []uint32 {
-	n := uint32(root)
-	dst = t.list(dst, t.nodes[n].below)
-	for len(name) > 0 {
-		i := bytes.LastIndexByte(name, '.')
-		label := name[i+1:]
-		if hub := t.nodes[n].globs; i < 0 && hub != 0 {
-			dst = t.findGlobs(dst, hub, label)
+	n := &t.nodes[0]
+	for end := len(name); ; {
+		// The name is below n, whose text is what follows end.
+		dst = t.list(dst, n.below)
+		if end <= 0 {
+			return dst
 		}
-		next, ok := t.edges[edge{n, string(label)}]
+		end = bytes.LastIndexByte(name[:end], '.')
+		if end < 0 && n.lens != 0 {
+			dst = t.findGlobs(dst, name, n.lens)
+		}
+		place, ok := t.places[string(name[end+1:])]
 		if !ok {
-			break
+			return dst
 		}
-		n = next
-		if i < 0 {
-			return t.list(dst, t.nodes[n].exact)
+		n = &t.nodes[place]
+		if end < 0 {
+			return t.list(dst, n.exact)
 		}
-		dst = t.list(dst, t.nodes[n].below)
-		name = name[:i]
 	}
-	return dst
 }
 
-func (t *trie) findGlobs(dst []uint32, hub uint32, label []byte) []uint32 {
-	for lens := t.nodes[hub].lens; lens != 0; lens &= lens - 1 {
-		i := bits.TrailingZeros64(lens)
+// findGlobs finds the globs for name whose prefixes have one of the lengths. A
+// glob that matches is the name with a run of its first label replaced by *.
+func (t *trie) findGlobs(dst []uint32, name []byte, prefixes uint64) []uint32 {
+	var buf [maxName + 2]byte
+	label, _, _ := bytes.Cut(name, []byte("."))
+	for ; prefixes != 0; prefixes &= prefixes - 1 {
+		i := bits.TrailingZeros64(prefixes)
 		if i > len(label) {
 			break
 		}
-		prefix, ok := t.edges[edge{hub, string(label[:i])}]
+		head := append(append(buf[:0], label[:i]...), '*')
+		place, ok := t.places[string(append(head, name[len(label):]...))]
 		if !ok {
 			continue
 		}
-		for lens := t.nodes[prefix].lens; lens != 0; lens &= lens - 1 {
-			j := len(label) - bits.TrailingZeros64(lens)
+		n := &t.nodes[place]
+		dst = t.list(dst, n.exact)
+		for suffixes := n.lens &^ 1; suffixes != 0; suffixes &= suffixes - 1 {
+			j := len(label) - bits.TrailingZeros64(suffixes)
 			if j < i {
 				break
 			}
-			if suffix, ok := t.edges[edge{prefix, string(label[j:])}]; ok {
-				dst = t.list(dst, t.nodes[suffix].exact)
+			if place, ok := t.places[string(append(head, name[j:]...))]; ok {
+				dst = t.list(dst, t.nodes[place].exact)
 			}
 		}
-	}
-	return dst
-}
-
-func (t *trie) list(dst []uint32, at uint32) []uint32 {
-	for at != 0 {
-		dst = append(dst, t.refs[at].id)
-		at = t.refs[at].next
 	}
 	return dst
 }
