@@ -63,12 +63,14 @@ func (p Place) Errorf(format string, args ...any) error {
 	return fmt.Errorf("%s - Error during parsing: %w", p, fmt.Errorf(format, args...))
 }
 
-// source is a rule with what only the reading of the Corefile needs to know.
+// source is a rule with what is known of it beyond what it says.
 type source struct {
 	rule  *rule.Rule
 	lines rule.Lines // its own allow and pass
-	place Place
-	text  string // canonical, to tell whether two blocks say the same
+	text  string     // canonical, to tell whether two blocks say the same
+
+	place                 Place
+	setPlaces, namePlaces []Place // of rule.Sets and rule.Names
 }
 
 // configKey is where an instance keeps its Config.
@@ -106,6 +108,9 @@ func (cfg *Config) add(s *source) (*rule.Rule, error) {
 
 // Place tells where r stands; where it stands several times, the first one.
 func (cfg *Config) Place(r *rule.Rule) Place { return cfg.sources[r.Name].place }
+
+// SetPlace tells where r.Sets[i] stands.
+func (cfg *Config) SetPlace(r *rule.Rule, i int) Place { return cfg.sources[r.Name].setPlaces[i] }
 
 // finish applies the node's settings, which may stand anywhere in the Corefile,
 // to all rules. It is called once, after the last block has been parsed.

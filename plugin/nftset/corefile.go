@@ -2,11 +2,11 @@ package nftset
 
 import (
 	"bytes"
-	"net/netip"
 	"strings"
 
 	"github.com/coredns/caddy"
 	"github.com/coredns/caddy/caddyfile"
+	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
 	pkgparse "github.com/coredns/coredns/plugin/pkg/parse"
 	"github.com/coredns/coredns/plugin/pkg/transport"
@@ -126,7 +126,7 @@ func defaultPort(trans string) string {
 	case transport.HTTPS, transport.HTTPS3:
 		return transport.HTTPSPort
 	}
-	return transport.Port
+	return dnsserver.Port // a flag
 }
 
 // heads finds the lines where the server blocks begin, which caddy's parser
@@ -177,20 +177,4 @@ func (s *Server) Says(directive string, words ...string) bool {
 		texts = append(texts, token.Text)
 	}
 	return strings.Contains("\x00"+strings.Join(texts, "\x00")+"\x00", "\x00"+strings.Join(words, "\x00")+"\x00")
-}
-
-// DNS64 are the prefixes with which the Corefile's dns64 and siit embed IPv4
-// addresses, without the well-known one, which everybody knows.
-func (f *Corefile) DNS64() []netip.Prefix {
-	var out []netip.Prefix
-	for _, s := range f.Servers {
-		for _, directive := range []string{"dns64", "siit"} {
-			for _, token := range s.tokens[directive] {
-				if prefix, err := netip.ParsePrefix(token.Text); err == nil && prefix.Addr().Is6() {
-					out = append(out, prefix.Masked())
-				}
-			}
-		}
-	}
-	return out
 }

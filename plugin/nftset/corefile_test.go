@@ -43,7 +43,6 @@ func TestLoad(t *testing.T) {
 .:5353, tls://. {
     import web
     forward . 127.0.0.1:5335
-    dns64 2001:db8:64::/96
 }
 Example.NET https://10.0.0.0/15 {
     bind 127.0.0.1 lo {
@@ -61,7 +60,7 @@ Example.NET https://10.0.0.0/15 {
 	}
 	want := []string{
 		"Corefile:7 dns://.:5353 tls://.:853  ",
-		"Corefile:12 dns://example.net.:53 https://0.10.in-addr.arpa.:443 https://1.10.in-addr.arpa.:443 127.0.0.1,lo inside",
+		"Corefile:11 dns://example.net.:53 https://0.10.in-addr.arpa.:443 https://1.10.in-addr.arpa.:443 127.0.0.1,lo inside",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -71,9 +70,6 @@ Example.NET https://10.0.0.0/15 {
 	}
 	if p := f.Rules[0].Names[0].Patterns[0]; p.String() != "www.example.org" {
 		t.Errorf("pattern %s", p)
-	}
-	if got := words(f.DNS64()); !cmp.Equal(got, []string{"2001:db8:64::/96"}) {
-		t.Errorf("DNS64 prefixes %q", got)
 	}
 	if !f.Servers[0].Has("forward") || f.Servers[1].Has("forward") {
 		t.Error("directives are mixed up")

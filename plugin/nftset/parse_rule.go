@@ -20,7 +20,6 @@ var ruleName = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
 type ruleParser struct {
 	*parser
 	source
-	setPlaces, namePlaces []Place // of rule.Sets and rule.Names
 }
 
 // rule reads the block of the rule with this name.

@@ -51,7 +51,7 @@ func TestDefaults(t *testing.T) {
 	if s := r.Sets[0]; s.Known || s.ID != (set.ID{Family: set.Inet, Table: "filter", Name: "web4"}) {
 		t.Errorf("set %+v", s)
 	}
-	if cfg.Place(r) != (Place{"Testfile", 1}) || len(cfg.Blocks) != 1 || cfg.Blocks[0].Rules[0] != r {
+	if cfg.Place(r) != (Place{"Testfile", 1}) || cfg.SetPlace(r, 0) != (Place{"Testfile", 2}) || len(cfg.Blocks) != 1 || cfg.Blocks[0].Rules[0] != r {
 		t.Errorf("got %+v", cfg)
 	}
 }
