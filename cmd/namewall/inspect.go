@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/namewall/namewall/internal/nft"
+	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
+	"github.com/namewall/namewall/plugin/nftset"
+)
+
+// inspect compares a Corefile with the sets that there are. invalid is what
+// other plugins have against it. If the sets could not be read, unread says why.
+func inspect(f *nftset.Corefile, invalid error, have sets, unread error) report {
+	var r report
+	if invalid != nil {
+		r.section("Corefile").add(wrong, "%v", invalid)
+	}
+	if unread != nil {
+		r.section("kernel").add(wrong, "%v", unread)
+	}
+	if len(f.Rules) == 0 {
+		r.section("rules").add(warning, "there is none: no answer is told to the firewall")
+	}
+	bypasses := f.Bypasses()
+	for _, one := range f.Rules {
+		s := r.section("rule %s (%s)", one.Name, f.Place(one))
+		if unread == nil {
+			inspectSets(s, f, one, have)
+		}
+		inspectNames(s, f, one)
+		for _, b := range bypasses {
+			if b.Rule == one {
+				s.add(warning, "%s", b)
+			}
+		}
+		if one.Mode == rule.Feed {
+			s.add(note, "feed: its sets are filled, and no answer is changed")
+		}
+	}
+	inspectServers(r.section("server blocks"), f)
+	return r
+}
+
+// inspectSets looks at the sets of a rule one by one, and at what they are
+// together.
+func inspectSets(s *section, f *nftset.Corefile, r *rule.Rule, have sets) {
+	var v4, v6, unknown bool
+	for i, want := range r.Sets {
+		layout, known := inspectSet(s, f, r, i, have)
+		if !known {
+			layout, known = want.Layout, want.Known
+		}
+		v4 = v4 || known && !layout.V6
+		v6 = v6 || known && layout.V6
+		unknown = unknown || !known
+	}
+	if unknown || v4 && v6 {
+		return
+	}
+	family, other := "IPv4", "IPv6"
+	if v6 {
+		family, other = other, family
+	}
+	if r.Mode == rule.Feed {
+		s.add(note, "%s only: nothing is admitted for %s", family, other)
+	} else {
+		s.add(note, "%s only: clients get no %s addresses of its names", family, other)
+	}
+}
+
+// inspectSet looks at r.Sets[i]. It returns the layout that the kernel has.
+func inspectSet(s *section, f *nftset.Corefile, r *rule.Rule, i int, have sets) (set.Layout, bool) {
+	want := r.Sets[i]
+	got, ok := have[want.ID]
+	if !ok {
+		s.add(wrong, "set %s: there is none, declare it as 'namewall nft' prints it", want.ID)
+		return set.Layout{}, false
+	}
+	if err := got.Usable(); err != nil {
+		s.add(wrong, "%v", err)
+		return got.Layout, got.Known
+	}
+	if want.Known && got.Layout != want.Layout {
+		s.add(wrong, "set %s: its type is '%s', and '%s' at %s: declare it as 'namewall nft' prints it, or correct the Corefile",
+			want.ID, got.Layout, want.Layout, f.SetPlace(r, i))
+		return got.Layout, true
+	}
+	if err := r.CheckLayout(i, got.Layout); err != nil {
+		s.add(wrong, "%v", err)
+		return got.Layout, true
+	}
+	s.add(right, "set %s: %s", got.ID, describe(got))
+	inspectUse(s, r, got)
+	return got.Layout, true
+}
+
+// The share of a set's size from which on it is called full, in percent: what
+// is left is for the kernel's expired elements, which it collects late.
+const fullPercent = 75
+
+// inspectUse looks at what a usable set has room for.
+func inspectUse(s *section, r *rule.Rule, got nft.Set) {
+	least := leastElements(r)
+	switch {
+	case got.Size == 0:
+		s.add(warning, "set %s has no size: what fills it is bounded by memory alone, and becomes 65535 once a rule adds to the set; declare one, such as 'size %d'", got.ID, defaultSize)
+	case int(got.Size) < least:
+		s.add(warning, "set %s has size %d, and its names need %d at least: declare 'size %d'", got.ID, got.Size, least, max(defaultSize, 4*least))
+	case got.Count*100 >= int(got.Size)*fullPercent:
+		s.add(warning, "set %s holds %d elements of %d: give it a larger size", got.ID, got.Count, got.Size)
+	}
+	if got.Default == 0 {
+		s.add(note, "set %s has no default timeout: an element that is added by hand without one stays for ever", got.ID)
+	}
+	if family := got.ID.Family; family == set.IP && got.Layout.V6 || family == set.IP6 && !got.Layout.V6 {
+		s.add(warning, "set %s: rules of a table of family %s see no packet with such addresses, use inet", got.ID, family)
+	}
+}
+
+// describe is a set in a few words.
+func describe(got nft.Set) string {
+	text := fmt.Sprintf("%s, %s", got.Layout, plural(got.Count, "element"))
+	if got.Size > 0 {
+		text = fmt.Sprintf("%s, %d of %d elements", got.Layout, got.Count, got.Size)
+	}
+	return text
+}
+
+// leastElements is what a rule's exact names need if each has one address.
+func leastElements(r *rule.Rule) int {
+	n := 0
+	for _, line := range r.Names {
+		for _, p := range line.Patterns {
+			if _, exact := p.Exact(); exact {
+				n += max(1, len(line.Services))
+			}
+		}
+	}
+	return n
+}
+
+func inspectNames(s *section, f *nftset.Corefile, r *rule.Rule) {
+	for _, p := range f.Unasked(r) {
+		s.add(warning, "no server block with this rule is asked for %s: it never matches", p)
+	}
+	for _, line := range r.Names {
+		for _, p := range line.Patterns {
+			if slices.Contains(r.Except, p) {
+				s.add(warning, "%s is a name of this rule and an exception: it never matches", p)
+			}
+		}
+	}
+}
+
+func inspectServers(s *section, f *nftset.Corefile) {
+	ready := false
+	for _, server := range f.Servers {
+		var names []string
+		for _, r := range server.Rules {
+			names = append(names, r.Name)
+		}
+		if len(names) == 0 {
+			s.add(warning, "%s (%s) has no rules", server, server.Place)
+		} else {
+			s.add(right, "%s (%s): %s", server, server.Place, list(names))
+		}
+		if server.Has("ready") {
+			ready = true
+			if !server.Says("ready", "monitor", "continuously") {
+				s.add(warning, "%s (%s): 'ready' without 'monitor continuously' stops asking once all is well, and a set that vanishes later doesn't show", server, server.Place)
+			}
+		}
+	}
+	if !ready && len(f.Rules) > 0 {
+		s.add(note, "no block has 'ready': nobody can ask whether the rules work")
+	}
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/coremain"
+	"github.com/spf13/cobra"
+)
+
+func serveCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:                "serve [-conf Corefile] [flags of CoreDNS]",
+		Short:              "Run the server",
+		DisableFlagParsing: true, // they are CoreDNS's
+		Run:                func(_ *cobra.Command, args []string) { serve(args) },
+	}
+	c.SetHelpFunc(func(c *cobra.Command, _ []string) {
+		flag.CommandLine.SetOutput(c.OutOrStdout())
+		serveUsage()
+	})
+	return c
+}
+
+// serve is CoreDNS: it returns only by the end of the process.
+//
+// CoreDNS reads its flags from os.Args, which here have a command in front of
+// them. They are put back when the flags have been read, as SIGUSR2 starts the
+// binary anew with them.
+func serve(args []string) {
+	original := os.Args
+	caddy.RegisterCaddyfileLoader("namewall", caddy.LoaderFunc(func(string) (caddy.Input, error) {
+		os.Args = original
+		return nil, nil // the others load
+	}))
+	os.Args = append([]string{os.Args[0]}, args...)
+	flag.Usage = serveUsage
+
+	b := readBuild()
+	caddy.AppName, caddy.AppVersion = "namewall", b.version
+	coremain.GitCommit = b.commit
+	coremain.Run()
+}
+
+func serveUsage() {
+	fmt.Fprintf(flag.CommandLine.Output(), "Run the server: CoreDNS with the nftset plugin.\n\nUsage:\n  namewall serve [-conf Corefile] [flags]\n\nFlags:\n")
+	flag.PrintDefaults()
+}

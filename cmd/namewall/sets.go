@@ -1,0 +1,46 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/namewall/namewall/internal/nft"
+	"github.com/namewall/namewall/internal/set"
+)
+
+// sets are the sets of one ruleset.
+type sets map[set.ID]nft.Set
+
+// kernelSets reads the sets of this network namespace.
+func kernelSets() (sets, error) {
+	r, err := nft.OpenReader(nft.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("the kernel's sets can't be read: %w", err)
+	}
+	defer r.Close()
+	list, err := r.Sets()
+	switch {
+	case errors.Is(err, syscall.EPERM):
+		return nil, fmt.Errorf("the kernel's sets can't be read without CAP_NET_ADMIN: run as root, or as the service does, or compare with a file by --nft")
+	case err != nil:
+		return nil, fmt.Errorf("the kernel's sets can't be read: %w", err)
+	}
+	all := make(sets, len(list))
+	for _, s := range list {
+		if s.Count < 0 {
+			if s.Count, err = count(r, s); err != nil {
+				return nil, fmt.Errorf("the elements of %s can't be read: %w", s.ID, err)
+			}
+		}
+		all[s.ID] = s
+	}
+	return all, nil
+}
+
+// count counts the elements of a set in place of a kernel that doesn't say.
+func count(r *nft.Reader, s nft.Set) (int, error) {
+	n := 0
+	err := r.Elements(s, func(nft.Element) error { n++; return nil })
+	return n, err
+}
