@@ -11,44 +11,48 @@ import (
 // judge draws the consequences of a refused batch for its tasks, so that the
 // next try gets further: tasks that failed or need no doing are done, those that
 // shared a refused message get messages of their own, to learn which of them it
-// was, and others try once more. Every refusal changes one task at least, and a
-// task changes three times at most, so that tries come to an end.
+// was, and others try once more. Every refusal changes a task, and a task
+// changes three times at most, so that tries come to an end.
 func (w *Writer) judge(ops []Op, tasks []task) error {
 	for _, r := range w.refused {
 		sp := w.spans[r.message]
-		for i := range tasks[sp.first : sp.first+sp.n] {
-			t := &tasks[sp.first+i]
-			if t.done() {
-				continue // by the refusal of an earlier step
-			}
-			op := &ops[t.op]
-			switch verdictOn(t.kind, w.steps[t.kind][sp.step], r.errno, sp.n == 1) {
-			case fail:
-				w.fail(op, t, r.refusal)
-			case drop:
-				t.op = -1
-			case separate:
-				t.alone = true
-			case lookUp:
-				if t.again {
-					w.fail(op, t, r.refusal)
-				} else if err := w.lookUp(op, t); err != nil {
-					return err
-				}
-			case retry:
-				if t.again {
-					w.fail(op, t, r.refusal)
-				}
-				t.again = true
-			}
+		if err := w.judgeMessage(ops, tasks[sp.first:sp.first+sp.n], sp.step, r.refusal); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (w *Writer) fail(op *Op, t *task, r refusal) {
-	op.Err = &Error{Kind: op.Kind, Set: op.Set, Errno: r.errno, Detail: r.detail}
-	t.op = -1
+func (w *Writer) judgeMessage(ops []Op, tasks []task, step int, r refusal) error {
+	if r.errno == unix.EEXIST && tasks[0].kind == Add {
+		found, err := w.lookUp(ops, tasks)
+		if found || err != nil {
+			return err
+		}
+	}
+	for i := range tasks {
+		t := &tasks[i]
+		if t.done() {
+			continue // by the refusal of an earlier step
+		}
+		v := verdictOn(t.kind, w.steps[t.kind][step].message, r.errno, len(tasks) == 1)
+		if v == retry && t.again {
+			v = fail
+		}
+		switch v {
+		case fail:
+			op := &ops[t.op]
+			op.Err = &Error{Kind: op.Kind, Set: op.Set, Errno: r.errno, Detail: r.detail}
+			t.op = -1
+		case drop:
+			t.op = -1
+		case separate:
+			t.alone = true
+		case retry:
+			t.again = true
+		}
+	}
+	return nil
 }
 
 // verdict is what a refusal means for a task.
@@ -58,48 +62,51 @@ const (
 	fail     verdict = iota // it can't be done
 	drop                    // there is nothing to do
 	separate                // another element of the message may be the cause
-	lookUp                  // the element is there: see how long it lives
-	retry                   // the element went away meanwhile
+	retry                   // the element came or went meanwhile
 )
 
-// verdictOn judges the refusal of step s of a task of kind k. alone tells that
-// the message was about this task only.
-func verdictOn(k Kind, s step, errno unix.Errno, alone bool) verdict {
-	switch errno {
-	case unix.ENOENT:
-		switch {
-		case s.message == unix.NFT_MSG_NEWSETELEM:
-			return fail // no set, for none of the message's elements
-		case s.message == msgDestroySetElem:
-			return drop // no set
-		case !alone:
-			return separate
-		case k == Delete:
+// verdictOn judges the refusal of a message (NFT_MSG_*) of a task of kind k.
+// alone tells that the message was about this task only.
+func verdictOn(k Kind, message uint16, errno unix.Errno, alone bool) verdict {
+	switch {
+	case errno == unix.ENOENT && message != unix.NFT_MSG_DELSETELEM:
+		// No set, for none of the message's elements.
+		if k == Delete {
 			return drop
-		default:
-			return retry
 		}
-	case unix.EPERM, unix.EBUSY:
-		return fail // the set's table is owned by another; the set is constant
-	case unix.EEXIST:
-		if alone && k == Add {
-			return lookUp
-		}
-	}
-	if alone {
 		return fail
+	case errno == unix.EPERM, errno == unix.EBUSY:
+		return fail // the table has another owner; the set is constant
+	case !alone:
+		return separate
+	case errno == unix.ENOENT && k == Delete:
+		return drop
+	case errno == unix.ENOENT, errno == unix.EEXIST:
+		return retry
+	case errno == unix.ENFILE && k == Delete:
+		return drop // an element that there is would need no room
 	}
-	return separate
+	return fail
 }
 
-// lookUp finds out about the element that an Add found in its place: one that
-// lives long enough is left alone, a shorter one refreshed. If it has expired
-// meanwhile, or the set is gone, the Add is tried again.
-func (w *Writer) lookUp(op *Op, t *task) error {
-	t.again = true
-	key := [1]set.Key{op.Key}
-	err := w.ask(op.Set, key[:], 0, func(e Element) {
-		if e.Permanent() || e.Expires >= max(op.Timeout, time.Second) {
+// lookUp finds out about the elements that Adds found in their places: those
+// that live long enough are left alone, shorter ones refreshed. It tells whether
+// there was any; if not, they have expired meanwhile, or the set is gone.
+func (w *Writer) lookUp(ops []Op, tasks []task) (found bool, err error) {
+	byKey := make(map[set.Key]*task, len(tasks))
+	keys := make([]set.Key, 0, len(tasks))
+	for i := range tasks {
+		key := ops[tasks[i].op].Key
+		byKey[key] = &tasks[i]
+		keys = append(keys, key)
+	}
+	err = w.ask(ops[tasks[0].op].Set, keys, 0, func(e Element) {
+		t := byKey[e.Key]
+		if t == nil || t.done() {
+			return
+		}
+		found = true
+		if op := &ops[t.op]; e.Permanent() || e.Expires >= max(op.Timeout, time.Second) {
 			op.Found = true
 			t.op = -1
 		} else {
@@ -107,7 +114,7 @@ func (w *Writer) lookUp(op *Op, t *task) error {
 		}
 	})
 	if errors.Is(err, ErrNoSet) {
-		return nil
+		err = nil
 	}
-	return err
+	return found, err
 }

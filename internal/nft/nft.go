@@ -58,7 +58,8 @@ type Kind uint8
 const (
 	// Add puts in an element that is believed absent. If it turns out to be
 	// there it is never shortened: one that lives at least as long, or for
-	// ever, is left as it is (Op.Found), any other is refreshed.
+	// ever, is left as it is (Op.Found), any other is refreshed. Finding it
+	// there costs a refused batch, so that Refresh is for what may be there.
 	Add Kind = iota
 
 	// Refresh gives an element that is believed present a new life, longer or

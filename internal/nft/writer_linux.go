@@ -73,20 +73,23 @@ func stepsFor(f Features) (s [Delete + 1][]step) {
 	exclusive.flags |= unix.NLM_F_EXCL
 	s[Add] = []step{exclusive}
 
+	// An element that has just expired is none that could be deleted, and the
+	// deletion would cost the batch. Adding it first makes sure of it; what is
+	// added and deleted in one transaction is never seen by a lookup.
+	remove := []step{add, del}
+
 	if f.Update {
 		fresh := add
 		fresh.fresh = true
 		s[Refresh] = []step{fresh}
 	} else {
-		// The first makes sure that there is something to delete: an element
-		// that has just expired is none, and the deletion would cost the batch.
-		s[Refresh] = []step{add, del, add}
+		s[Refresh] = append(remove[:2:2], add)
 	}
-
 	if f.Destroy {
 		del.message = msgDestroySetElem
+		remove = []step{del}
 	}
-	s[Delete] = []step{del}
+	s[Delete] = remove
 	return s
 }
 
@@ -156,6 +159,10 @@ func (w *Writer) Close() error { return w.sock.close() }
 // concerns all of those that carry it: no CAP_NET_ADMIN, no memory. If it is an
 // ErrBroken, the Writer must be closed and opened anew.
 //
+// A refusal is dear: for a batch that it gives up the kernel waits for an RCU
+// grace period, ten milliseconds and more, with its commit mutex held
+// (__nf_tables_abort). A missing set costs one, other errors one or two.
+//
 // The system call can't be interrupted, and waits for as long as others hold
 // the kernel's commit mutex. Commit allocates nothing unless something is
 // refused.
@@ -175,6 +182,7 @@ func (w *Writer) Commit(ops []Op) error {
 			continue
 		}
 		tasks = slices.DeleteFunc(tasks, task.done)
+		slices.SortStableFunc(tasks, task.compare)
 		if err != nil {
 			for _, t := range tasks {
 				ops[t.op].Err = err
@@ -196,8 +204,14 @@ type task struct {
 
 func (t task) done() bool { return t.op < 0 }
 
-// plan orders the operations so that those of one set and kind share a message,
-// deletions first.
+// compare orders tasks by set, and within a set deletions first, for the room
+// they make.
+func (t task) compare(u task) int {
+	return cmp.Or(cmp.Compare(t.group, u.group), cmp.Compare(u.kind, t.kind))
+}
+
+// plan orders the operations so that those of one set and kind can share a
+// message.
 func (w *Writer) plan(ops []Op) []task {
 	clear(w.groups)
 	w.tasks = w.tasks[:0]
@@ -211,9 +225,7 @@ func (w *Writer) plan(ops []Op) []task {
 		}
 		w.tasks = append(w.tasks, task{op: int32(i), group: group, kind: op.Kind})
 	}
-	slices.SortStableFunc(w.tasks, func(a, b task) int {
-		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(b.kind, a.kind))
-	})
+	slices.SortStableFunc(w.tasks, task.compare)
 	return w.tasks
 }
 

@@ -1,0 +1,601 @@
+//go:build linux
+
+package nft
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/namewall/namewall/internal/set"
+	"golang.org/x/sys/unix"
+)
+
+// onEachKernel runs a test with a Writer as the running kernel allows, and with
+// one that has to do as for a kernel before 6.12. In both cases the test begins
+// with the ruleset.
+func onEachKernel(t *testing.T, ruleset string, test func(t *testing.T, k *kernel, w *Writer)) {
+	t.Run("probed", func(t *testing.T) {
+		k := newKernel(t)
+		k.Nft(ruleset)
+		test(t, k, k.writer())
+	})
+	t.Run("before 6.12", func(t *testing.T) {
+		k := newKernel(t)
+		k.Nft(ruleset)
+		test(t, k, k.writer(Features{}))
+	})
+}
+
+func (k *kernel) wantKeys(id set.ID, want ...string) {
+	k.t.Helper()
+	got := slices.Sorted(maps.Keys(k.list(id)))
+	if slices.Sort(want); !slices.Equal(got, want) {
+		k.t.Errorf("%s holds %v, want %v", id, got, want)
+	}
+}
+
+func (k *kernel) wantLife(id set.ID, key string, timeout time.Duration) {
+	k.t.Helper()
+	e, ok := k.list(id)[key]
+	if !ok || e.Timeout != int(timeout/time.Second) || !near(e.Expires, timeout) {
+		k.t.Errorf("%s: %s is %+v (%v), want %v", id, key, e, ok, timeout)
+	}
+}
+
+func TestEveryLayout(t *testing.T) {
+	https := set.Service{Proto: 6, Port: 443}
+	const c4, a4, c6, a6 = "192.0.2.9", "198.51.100.7", "2001:db8::9", "2001:db8:1::7"
+	layouts := map[string]string{
+		"ipv4_addr":                                         a4,
+		"ipv4_addr . inet_service":                          a4 + " . 443",
+		"ipv4_addr . inet_proto . inet_service":             a4 + " . tcp . 443",
+		"ipv4_addr . ipv4_addr":                             c4 + " . " + a4,
+		"ipv4_addr . ipv4_addr . inet_proto . inet_service": c4 + " . " + a4 + " . tcp . 443",
+		"ipv6_addr":                                         a6,
+		"ipv6_addr . inet_service":                          a6 + " . 443",
+		"ipv6_addr . inet_proto . inet_service":             a6 + " . tcp . 443",
+		"ipv6_addr . ipv6_addr":                             c6 + " . " + a6,
+		"ipv6_addr . ipv6_addr . inet_proto . inet_service": c6 + " . " + a6 + " . tcp . 443",
+	}
+	var ruleset strings.Builder
+	ruleset.WriteString("table inet filter {\n")
+	ids := make(map[string]set.ID)
+	for layout := range layouts {
+		id := set.ID{Family: set.Inet, Table: "filter", Name: fmt.Sprintf("s%d", len(ids))}
+		ids[layout] = id
+		fmt.Fprintf(&ruleset, "set %s { type %s; flags timeout; }\n", id.Name, layout)
+	}
+	ruleset.WriteString("}")
+	onEachKernel(t, ruleset.String(), func(t *testing.T, k *kernel, w *Writer) {
+		var ops []Op
+		for layout, id := range ids {
+			l, err := set.ParseLayout(layout)
+			if err != nil {
+				t.Fatal(err)
+			}
+			client, addr := netip.MustParseAddr(c4), netip.MustParseAddr(a4)
+			if l.V6 {
+				client, addr = netip.MustParseAddr(c6), netip.MustParseAddr(a6)
+			}
+			ops = append(ops, Op{Kind: Add, Set: id, Key: l.Key(client, addr, https), Timeout: time.Hour})
+		}
+		k.commit(w, ops...)
+		for layout, want := range layouts {
+			k.wantKeys(ids[layout], want)
+			k.wantLife(ids[layout], want, time.Hour)
+		}
+		for i := range ops {
+			ops[i].Kind, ops[i].Timeout = Refresh, 2*time.Hour
+		}
+		k.commit(w, ops...)
+		for layout, want := range layouts {
+			k.wantLife(ids[layout], want, 2*time.Hour)
+		}
+		for i := range ops {
+			ops[i].Kind = Delete
+		}
+		k.commit(w, ops...)
+		for layout := range layouts {
+			k.wantKeys(ids[layout])
+		}
+	})
+}
+
+// A refresh with the timeout that the element has already is the common case,
+// and the one that a kernel since 6.12 takes for no change if it isn't told the
+// expiration.
+func TestRefreshExtends(t *testing.T) {
+	onEachKernel(t, declared, func(t *testing.T, k *kernel, w *Writer) {
+		k.Nft("add element inet filter web4 { 198.18.0.1 timeout 1h expires 10s, 198.18.0.2 timeout 1m expires 10s, 198.18.0.3 timeout 9h expires 8h }")
+		k.commit(w, refresh(1, time.Hour), refresh(2, time.Hour), refresh(3, time.Hour), refresh(4, time.Hour))
+		for _, key := range []string{"198.18.0.1", "198.18.0.2", "198.18.0.3", "198.18.0.4"} {
+			k.wantLife(web4, key, time.Hour)
+		}
+	})
+}
+
+func TestRefreshIsSeenWithoutInterruption(t *testing.T) {
+	onEachKernel(t, declared, func(t *testing.T, k *kernel, w *Writer) {
+		r := k.reader()
+		k.commit(w, add(1, time.Hour))
+		stop, done := make(chan struct{}), make(chan error, 1)
+		go func() {
+			for {
+				select {
+				case <-stop:
+					done <- nil
+					return
+				default:
+				}
+				if found, err := r.Get(Set{ID: web4}, key4(1)); err != nil || len(found) != 1 {
+					done <- fmt.Errorf("found %v, %w", found, err)
+					return
+				}
+			}
+		}()
+		for range 500 {
+			k.commit(w, refresh(1, time.Hour))
+		}
+		close(stop)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestRefreshKeepsAnAdministratorsComment(t *testing.T) {
+	k := newKernel(t)
+	k.Nft(declared)
+	k.Nft(`add element inet filter web4 { 198.18.0.1 timeout 1h expires 10s comment "ticket 42" }`)
+	w := k.writer()
+	if !w.Features().Update {
+		t.Fatalf("needs a kernel that updates elements in place (6.12)")
+	}
+	k.commit(w, refresh(1, time.Hour))
+	k.wantLife(web4, "198.18.0.1", time.Hour)
+	if got := k.list(web4)["198.18.0.1"].Comment; got != "ticket 42" {
+		t.Errorf("comment is %q", got)
+	}
+}
+
+func TestAddLeavesLongerLivesAlone(t *testing.T) {
+	const ruleset = declared + `
+		add element inet filter web4 { 198.18.0.1, 198.18.0.2 timeout 5h comment "mine", 198.18.0.3 timeout 1m, 198.18.0.4 timeout 5h expires 1m }`
+	onEachKernel(t, ruleset, func(t *testing.T, k *kernel, w *Writer) {
+		ops := k.commit(w, add(1, time.Hour), add(2, time.Hour), add(3, time.Hour), add(4, time.Hour), add(5, time.Hour))
+		for i, found := range []bool{true, true, false, false, false} {
+			if ops[i].Found != found {
+				t.Errorf("element %d: found is %v", i+1, ops[i].Found)
+			}
+		}
+		if e := k.list(web4)["198.18.0.1"]; e != (listed{}) {
+			t.Errorf("the permanent element is now %+v", e)
+		}
+		k.wantLife(web4, "198.18.0.2", 5*time.Hour)
+		if got := k.list(web4)["198.18.0.2"].Comment; got != "mine" {
+			t.Errorf("comment is %q", got)
+		}
+		for _, key := range []string{"198.18.0.3", "198.18.0.4", "198.18.0.5"} {
+			k.wantLife(web4, key, time.Hour)
+		}
+	})
+}
+
+// A default timeout must not become the life of an element, nor must the lack of
+// one make it permanent.
+func TestTimeoutIsAlwaysSaid(t *testing.T) {
+	const ruleset = "table inet filter {\n set web4 { type ipv4_addr; flags timeout; timeout 9h; }\n}"
+	onEachKernel(t, ruleset, func(t *testing.T, k *kernel, w *Writer) {
+		k.commit(w, add(1, 9*time.Hour), add(2, time.Hour), refresh(3, time.Hour), add(4, 0), add(5, 1400*time.Millisecond))
+		r := k.reader()
+		s, err := r.Set(web4)
+		if err != nil || s.Default != 9*time.Hour {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		got := make(map[set.Key]time.Duration)
+		if err := r.Elements(s, func(e Element) error { got[e.Key] = e.Timeout; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		want := map[set.Key]time.Duration{
+			key4(1): 9 * time.Hour, key4(2): time.Hour, key4(3): time.Hour, key4(4): time.Second, key4(5): 1400 * time.Millisecond,
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("lives are %v", got)
+		}
+	})
+}
+
+func TestDelete(t *testing.T) {
+	const ruleset = declared + `
+		add element inet filter web4 { 198.18.0.1, 198.18.0.2 timeout 1h, 198.18.0.3 }`
+	onEachKernel(t, ruleset, func(t *testing.T, k *kernel, w *Writer) {
+		nowhere := del(1)
+		nowhere.Set.Table = "none"
+		k.commit(w, del(1), del(2), del(77), nowhere, add(4, time.Hour))
+		k.wantKeys(web4, "198.18.0.3", "198.18.0.4")
+	})
+}
+
+func TestOneBadElementCostsOnlyItself(t *testing.T) {
+	onEachKernel(t, declared, func(t *testing.T, k *kernel, w *Writer) {
+		var ops []Op
+		for n := range 20 {
+			ops = append(ops, add(n, time.Hour), refresh(20+n, time.Hour))
+		}
+		bad := []int{0, 13, 39}
+		for _, i := range bad {
+			ops[i].Key = key6(i) // too long for this set
+		}
+		if err := w.Commit(ops); err != nil {
+			t.Fatal(err)
+		}
+		var failed []int
+		for i, op := range ops {
+			if op.Err != nil {
+				failed = append(failed, i)
+				if !errors.Is(op.Err, unix.EINVAL) || ErrnoName(op.Err) != "EINVAL" {
+					t.Errorf("operation %d: %v", i, op.Err)
+				}
+			}
+		}
+		if !slices.Equal(failed, bad) {
+			t.Errorf("operations %v failed, want %v", failed, bad)
+		}
+		if n := len(k.list(web4)); n != 37 {
+			t.Errorf("%d elements", n)
+		}
+	})
+}
+
+func TestOneMissingSetCostsOnlyItsOwn(t *testing.T) {
+	onEachKernel(t, declared, func(t *testing.T, k *kernel, w *Writer) {
+		var ops []Op
+		for n := range 50 {
+			gone, tableless := add(n, time.Hour), refresh(n, time.Hour)
+			gone.Set.Name, tableless.Set.Table = "gone", "gone"
+			ops = append(ops, gone, add(n, time.Hour), tableless, Op{Kind: Add, Set: web6, Key: key6(n), Timeout: time.Hour})
+		}
+		if err := w.Commit(ops); err != nil {
+			t.Fatal(err)
+		}
+		for i, op := range ops {
+			if missing := i%2 == 0; missing != errors.Is(op.Err, ErrNoSet) || missing != (op.Err != nil) {
+				t.Fatalf("operation %d: %v", i, op.Err)
+			}
+		}
+		if a, b := len(k.list(web4)), len(k.list(web6)); a != 50 || b != 50 {
+			t.Errorf("%d and %d elements", a, b)
+		}
+	})
+}
+
+func TestFullSetCostsOnlyNewcomers(t *testing.T) {
+	const ruleset = `table inet filter {
+		set web4 { type ipv4_addr; flags timeout; size 5; elements = { 198.18.0.1 timeout 1m, 198.18.0.2 timeout 1m, 198.18.0.3 timeout 1m, 198.18.0.4 timeout 1m } }
+		set web6 { type ipv6_addr; flags timeout; }
+	}`
+	onEachKernel(t, ruleset, func(t *testing.T, k *kernel, w *Writer) {
+		ops := []Op{
+			add(11, time.Hour), add(12, time.Hour), add(13, time.Hour),
+			refresh(1, time.Hour), refresh(2, time.Hour),
+			{Kind: Add, Set: web6, Key: key6(1), Timeout: time.Hour},
+			del(3),
+		}
+		if err := w.Commit(ops); err != nil {
+			t.Fatal(err)
+		}
+		// There was room for one, and for the one in the place of 198.18.0.3.
+		for i, op := range ops {
+			if full := i == 2; full != errors.Is(op.Err, ErrFull) || full != (op.Err != nil) {
+				t.Errorf("operation %d: %v", i, op.Err)
+			}
+		}
+		if got := ErrnoName(ops[2].Err); got != "ENFILE" {
+			t.Errorf("errno %s", got)
+		}
+		k.wantKeys(web4, "198.18.0.1", "198.18.0.2", "198.18.0.4", "198.18.0.11", "198.18.0.12")
+		k.wantLife(web4, "198.18.0.1", time.Hour)
+		k.wantKeys(web6, "2001:db8::1")
+
+		// Full as it is, what is in it can be refreshed.
+		k.commit(w, refresh(1, 2*time.Hour), refresh(2, 2*time.Hour), refresh(4, 2*time.Hour), refresh(11, 2*time.Hour), refresh(12, 2*time.Hour))
+		k.wantLife(web4, "198.18.0.12", 2*time.Hour)
+	})
+}
+
+func TestManyElements(t *testing.T) {
+	onEachKernel(t, declared, func(t *testing.T, k *kernel, w *Writer) {
+		// More than an attribute, a message or a batch can hold.
+		const many = 10_000
+		ops := make([]Op, 0, many)
+		for n := range many {
+			op := add(n, time.Hour)
+			if n%2 == 0 {
+				op.Set, op.Key = web6, key6(n)
+			}
+			ops = append(ops, op)
+		}
+		k.commit(w, ops...)
+		for i := range ops {
+			ops[i].Kind, ops[i].Timeout = Refresh, 2*time.Hour
+		}
+		k.commit(w, ops...)
+		r := k.reader()
+		for _, id := range []set.ID{web4, web6} {
+			s, err := r.Set(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen := make(map[set.Key]bool)
+			err = r.Elements(s, func(e Element) error {
+				seen[e.Key] = true
+				if e.Timeout != 2*time.Hour || e.Expires < time.Hour {
+					return fmt.Errorf("%+v was not refreshed", e)
+				}
+				return nil
+			})
+			if err != nil || len(seen) != many/2 {
+				t.Errorf("%s: %d elements, %v", id, len(seen), err)
+			}
+		}
+	})
+}
+
+// With a send buffer for a few elements only, a commit becomes several.
+func TestSmallSendBuffer(t *testing.T) {
+	k := newKernel(t)
+	k.Nft(declared)
+	for _, announced := range []bool{true, false} {
+		t.Run(fmt.Sprintf("announced %v", announced), func(t *testing.T) {
+			w := k.writer()
+			conn := w.sock.(*netlinkSocket).conn
+			if err := conn.SetWriteBuffer(4096); err != nil {
+				t.Fatal(err)
+			}
+			if announced {
+				n, err := conn.WriteBuffer()
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.sendMax = n - sendOverhead
+			}
+			var ops []Op
+			for n := range 1500 {
+				ops = append(ops, refresh(n, time.Hour))
+			}
+			k.commit(w, ops...)
+			if n := len(k.list(web4)); n != len(ops) {
+				t.Errorf("%d elements", n)
+			}
+			k.Nft("flush set inet filter web4")
+		})
+	}
+}
+
+// Refusals by the hundred have to fit into a receive buffer of the size that an
+// unprivileged process gets.
+func TestManyRefusals(t *testing.T) {
+	onEachKernel(t, declared, func(t *testing.T, k *kernel, w *Writer) {
+		conn := w.sock.(*netlinkSocket).conn
+		if err := conn.SetReadBuffer(212992 / 2); err != nil {
+			t.Fatal(err)
+		}
+		n, err := conn.ReadBuffer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.replyMax = n / replyCost
+		var ops []Op
+		for n := range 300 {
+			op := refresh(n, time.Hour)
+			if n%2 == 0 {
+				op.Key = key6(n)
+			}
+			ops = append(ops, op)
+		}
+		if err := w.Commit(ops); err != nil {
+			t.Fatal(err)
+		}
+		for i, op := range ops {
+			if bad := i%2 == 0; bad != errors.Is(op.Err, unix.EINVAL) || bad != (op.Err != nil) {
+				t.Fatalf("operation %d: %v", i, op.Err)
+			}
+		}
+		if n := len(k.list(web4)); n != len(ops)/2 {
+			t.Errorf("%d elements", n)
+		}
+	})
+}
+
+func TestSetOfAnotherOwner(t *testing.T) {
+	k := newKernel(t)
+	k.Nft(declared)
+	w, owner := k.writer(), k.writer()
+	owned := set.ID{Family: set.IP, Table: "theirs", Name: "s"}
+	if err := owner.declare(owned, key4(99), tableOwner); err != nil {
+		t.Fatal(err)
+	}
+	ops := []Op{add(1, time.Hour), {Kind: Add, Set: owned, Key: key4(1), Timeout: time.Hour}, add(2, time.Hour)}
+	if err := w.Commit(ops); err != nil {
+		t.Fatal(err)
+	}
+	if ops[0].Err != nil || !errors.Is(ops[1].Err, unix.EPERM) || ops[2].Err != nil {
+		t.Errorf("%v, %v, %v", ops[0].Err, ops[1].Err, ops[2].Err)
+	}
+	k.wantKeys(web4, "198.18.0.1", "198.18.0.2")
+}
+
+func TestConstantSet(t *testing.T) {
+	k := newKernel(t)
+	k.Nft(declared + `
+		table ip fixed {
+			set web4 { type ipv4_addr; flags constant; elements = { 192.0.2.1 } }
+			chain c { ip saddr @web4 accept; }
+		}`)
+	constant := set.ID{Family: set.IP, Table: "fixed", Name: "web4"}
+	ops := []Op{{Kind: Add, Set: constant, Key: key4(1), Timeout: time.Hour}, add(1, time.Hour)}
+	if err := k.writer().Commit(ops); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(ops[0].Err, unix.EBUSY) || ops[1].Err != nil {
+		t.Errorf("%v, %v", ops[0].Err, ops[1].Err)
+	}
+}
+
+// The kernel asks for the right of whoever sends, each time.
+func TestWithoutCapability(t *testing.T) {
+	k := newKernel(t)
+	k.Nft(declared)
+	w, r := k.writer(), k.reader()
+	err := k.Do(func() error {
+		if err := dropNetAdmin(); err != nil {
+			return err
+		}
+		ops := []Op{add(1, time.Hour), {Kind: Add, Set: web6, Key: key6(1), Timeout: time.Hour}}
+		err := w.Commit(ops)
+		if !errors.Is(err, unix.EPERM) || errors.Is(err, ErrBroken) || ErrnoName(err) != "EPERM" {
+			t.Errorf("commit: %v", err)
+		}
+		for _, op := range ops {
+			if !errors.Is(op.Err, unix.EPERM) {
+				t.Errorf("operation: %v", op.Err)
+			}
+		}
+		if _, err := r.Set(web4); !errors.Is(err, unix.EPERM) {
+			t.Errorf("set: %v", err)
+		}
+		if _, err := r.Sets(); !errors.Is(err, unix.EPERM) {
+			t.Errorf("sets: %v", err)
+		}
+		if _, err := r.Get(Set{ID: web4}, key4(1)); !errors.Is(err, unix.EPERM) {
+			t.Errorf("get: %v", err)
+		}
+		if _, err := OpenWriter(Options{}); !errors.Is(err, unix.EPERM) {
+			t.Errorf("open: %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The same sockets work for who may use them.
+	k.commit(w, add(1, time.Hour))
+	if _, err := r.Set(web4); err != nil {
+		t.Error(err)
+	}
+}
+
+// dropNetAdmin takes CAP_NET_ADMIN from the calling thread.
+func dropNetAdmin() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return err
+	}
+	data[0].Effective &^= 1 << unix.CAP_NET_ADMIN
+	return unix.Capset(&header, &data[0])
+}
+
+// An operation of each kind for an element that has just expired, which the
+// kernel neither finds nor has collected.
+func TestExpiredElements(t *testing.T) {
+	const ruleset = "table inet filter {\n set web4 { type ipv4_addr; flags timeout; gc-interval 1h; }\n}"
+	onEachKernel(t, ruleset, func(t *testing.T, k *kernel, w *Writer) {
+		r := k.reader()
+		k.commit(w, add(1, time.Second), add(2, time.Second), add(3, time.Second))
+		deadline := time.Now().Add(10 * time.Second)
+		for {
+			found, err := r.Get(Set{ID: web4}, key4(1), key4(2), key4(3))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(found) == 0 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("elements don't expire")
+			}
+		}
+		k.commit(w, add(1, time.Hour), refresh(2, time.Hour), del(3))
+		k.wantKeys(web4, "198.18.0.1", "198.18.0.2")
+		k.wantLife(web4, "198.18.0.1", time.Hour)
+		k.wantLife(web4, "198.18.0.2", time.Hour)
+	})
+}
+
+// A batch that names an element twice is the caller's mistake, but must not
+// cost other elements.
+func TestElementNamedTwice(t *testing.T) {
+	onEachKernel(t, declared, func(t *testing.T, k *kernel, w *Writer) {
+		ops := []Op{
+			add(1, time.Hour), add(1, 2*time.Hour), refresh(2, time.Hour), refresh(2, 2*time.Hour),
+			del(3), del(3), add(4, time.Hour), del(4), add(5, time.Hour),
+		}
+		if err := w.Commit(ops); err != nil {
+			t.Fatal(err)
+		}
+		if ops[0].Err != nil || !errors.Is(ops[1].Err, unix.EEXIST) {
+			t.Errorf("%v, %v", ops[0].Err, ops[1].Err)
+		}
+		for _, op := range ops[2:] {
+			if op.Err != nil {
+				t.Error(op.Err)
+			}
+		}
+		k.wantKeys(web4, "198.18.0.1", "198.18.0.2", "198.18.0.4", "198.18.0.5")
+	})
+}
+
+func TestCommitAllocatesNothing(t *testing.T) {
+	onEachKernel(t, declared, func(t *testing.T, k *kernel, w *Writer) {
+		ops := []Op{refresh(1, time.Hour), refresh(2, time.Hour), {Kind: Refresh, Set: web6, Key: key6(1), Timeout: time.Hour}}
+		k.commit(w, ops...)
+		if n := testing.AllocsPerRun(100, func() { k.commit(w, ops...) }); n > 0 {
+			t.Errorf("%v allocations", n)
+		}
+	})
+}
+
+func TestProbeLeavesNothingBehind(t *testing.T) {
+	k := newKernel(t)
+	w := k.writer()
+	if out := k.Command("", "nft", "list", "ruleset"); out != "" {
+		t.Errorf("left %s", out)
+	}
+	k.Nft(declared)
+	again := k.writer(w.Features())
+	if again.Features() != w.Features() || again.Portid() == w.Portid() {
+		t.Errorf("%+v with port %d, %+v with port %d", w.Features(), w.Portid(), again.Features(), again.Portid())
+	}
+	k.commit(again, add(1, time.Hour))
+}
+
+func TestErrorTexts(t *testing.T) {
+	err := error(&Error{Kind: Add, Set: web4, Errno: syscall.ENFILE})
+	if got, want := err.Error(), "add in inet filter web4: the set is full"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	err = &Error{Kind: Delete, Set: web4, Errno: syscall.EINVAL, Detail: "Cannot fudge"}
+	if !strings.Contains(err.Error(), "(Cannot fudge)") || errors.Is(err, ErrFull) {
+		t.Errorf("got %q", err)
+	}
+	for err, want := range map[error]string{
+		syscall.ENOBUFS:             "ENOBUFS",
+		errMalformed:                "other",
+		syscall.Errno(9999):         "other",
+		broken("%w", unix.EBADF):    "EBADF",
+		nil:                         "other",
+		readError(web4, unix.EPERM): "EPERM",
+	} {
+		if got := ErrnoName(err); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+}
