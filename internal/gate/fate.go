@@ -89,6 +89,8 @@ func (c Cause) String() string {
 		return text + fmt.Sprintf("set %s not written in time", c.Set)
 	case Busy:
 		return text + "too many answers are waiting"
+	case Failed:
+		return text + c.Err.Error() // names the set
 	}
 	return text + fmt.Sprintf("set %s: %v", c.Set, c.Err)
 }

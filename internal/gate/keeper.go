@@ -182,6 +182,9 @@ func (k *keeper) read(ks *kernelSet) {
 	if err == nil {
 		err = info.Usable()
 	}
+	if vanished(err) {
+		err = nft.ErrNoSet // who tells of it names the set
+	}
 	if err != nil {
 		ks.lose(k.now(), err)
 		ks.retryAt = k.now() + retryMax

@@ -162,7 +162,7 @@ func (g *Gate) refused(w *write, now moment) {
 		w.set.fullUntil.Store(int64(now + fullPause))
 	}
 	if w.set.trouble.Swap(&trouble{w.err, now}) == nil {
-		g.log.Errorf("set %s: elements are refused: %v", w.set.id, w.err)
+		g.log.Errorf("elements are refused: %v", w.err)
 	}
 }
 

@@ -3,7 +3,8 @@ package nft
 import "fmt"
 
 // Usable tells whether namewall can write the set's elements: nil, or an
-// ErrUnusable that says what to declare instead.
+// ErrUnusable that says what to declare instead. The set's name is left to whoever
+// tells.
 func (s Set) Usable() error {
 	switch {
 	case !s.Known:
@@ -29,5 +30,5 @@ const layouts = "ADDR, ADDR . inet_service, ADDR . inet_proto . inet_service, " 
 	"ADDR . ADDR or ADDR . ADDR . inet_proto . inet_service, where ADDR is ipv4_addr or ipv6_addr"
 
 func (s Set) unusable(format string, args ...any) error {
-	return fmt.Errorf("%w %s: %s", ErrUnusable, s.ID, fmt.Sprintf(format, args...))
+	return fmt.Errorf("%w: %s", ErrUnusable, fmt.Sprintf(format, args...))
 }

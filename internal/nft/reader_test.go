@@ -1,0 +1,437 @@
+//go:build linux
+
+package nft
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/namewall/namewall/internal/set"
+	"golang.org/x/sys/unix"
+)
+
+func TestSets(t *testing.T) {
+	k := newKernel(t)
+	k.Nft(`table inet filter {
+		set plain { type ipv4_addr; flags timeout; }
+		set full { type ipv6_addr . inet_proto . inet_service; flags timeout; timeout 90m; size 1000; counter; comment "x"; elements = { 2001:db8::1 . tcp . 443 }; }
+		set typed { typeof ip saddr . ip daddr . meta l4proto . th dport; flags timeout; }
+		set ranges { type ipv4_addr; flags interval; auto-merge; }
+		set moving { type ipv4_addr; flags dynamic,timeout; size 100; }
+		set fixed { type inet_service; flags constant; }
+		set names { type ifname . mark; flags timeout; }
+		map away { type ipv4_addr : verdict; flags timeout; }
+		chain c { ip daddr { 192.0.2.1, 192.0.2.2 } accept; }
+	}
+	table ip6 other {
+		set lasting { type ipv6_addr; }
+	}`)
+	id := func(name string) set.ID { return set.ID{Family: set.Inet, Table: "filter", Name: name} }
+	want := []Set{
+		{ID: id("plain"), KeyType: "ipv4_addr", Known: true, Timeout: true},
+		{ID: id("full"), KeyType: "ipv6_addr . inet_proto . inet_service", Known: true, Layout: set.Layout{V6: true, Proto: true, Port: true},
+			Timeout: true, Default: 90 * time.Minute, Size: 1000, Count: 1},
+		{ID: id("typed"), KeyType: "ipv4_addr . ipv4_addr . inet_proto . inet_service", Known: true,
+			Layout: set.Layout{Pair: true, Proto: true, Port: true}, Timeout: true},
+		{ID: id("ranges"), KeyType: "ipv4_addr", Known: true, Interval: true},
+		{ID: id("moving"), KeyType: "ipv4_addr", Known: true, Timeout: true, Dynamic: true, Size: 100},
+		{ID: id("fixed"), KeyType: "inet_service", Constant: true},
+		{ID: id("names"), KeyType: "ifname . mark", Timeout: true},
+		{ID: id("away"), KeyType: "ipv4_addr", Known: true, Map: true, Timeout: true},
+		{ID: set.ID{Family: set.IP6, Table: "other", Name: "lasting"}, KeyType: "ipv6_addr", Known: true, Layout: set.Layout{V6: true}},
+	}
+	r := k.reader()
+	got, err := r.Sets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(want, func(a, b Set) int { return a.ID.Compare(b.ID) })
+	slices.SortFunc(got, func(a, b Set) int { return a.ID.Compare(b.ID) })
+	ignore := cmpopts.IgnoreFields(Set{}, "Handle", "anonymous")
+	if diff := cmp.Diff(want, got, ignore); diff != "" {
+		t.Error(diff)
+	}
+	usable := map[string]string{
+		"ranges": "flags interval", "moving": "flags dynamic", "fixed": "inet_service", "names": "ifname . mark", "away": "map",
+		"lasting": "flags timeout",
+	}
+	for _, s := range got {
+		if s.Handle == 0 {
+			t.Errorf("%s has no handle", s.ID)
+		}
+		alone, err := r.Set(s.ID)
+		if err != nil || alone != s {
+			t.Errorf("read alone, %s is %+v, %v", s.ID, alone, err)
+		}
+		err = s.Usable()
+		if why := usable[s.ID.Name]; why == "" && err != nil ||
+			why != "" && (!errors.Is(err, ErrUnusable) || !strings.Contains(err.Error(), why)) {
+			t.Errorf("%s: %v", s.ID, err)
+		}
+	}
+}
+
+func TestUsableConstantSet(t *testing.T) {
+	s := Set{ID: web4, KeyType: "ipv4_addr", Known: true, Timeout: true, Constant: true}
+	if err := s.Usable(); !errors.Is(err, ErrUnusable) || !strings.Contains(err.Error(), "constant") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestKeyTypes(t *testing.T) {
+	for typ, want := range map[uint32]string{
+		0:                "unknown",
+		7:                "ipv4_addr",
+		8<<12 | 780 | 13: "ipv6_addr . inet_proto . inet_service",
+		41:               "ifname",
+		63:               "type 63",
+		7<<6 | 50:        "ipv4_addr . type 50",
+	} {
+		if got := keyTypeName(typ); got != want {
+			t.Errorf("%d: %q, want %q", typ, got, want)
+		}
+	}
+	if _, ok := layoutOf("ipv4_addr", 16); ok {
+		t.Error("a key of another length is taken for the layout's")
+	}
+}
+
+func TestElementsAndTheirLives(t *testing.T) {
+	k := newKernel(t)
+	k.Nft(`table inet filter {
+		set web4 { type ipv4_addr; flags timeout; timeout 2h; }
+		set web6 { type ipv6_addr; flags timeout; }
+	}
+	add element inet filter web4 { 198.18.0.1, 198.18.0.2 timeout 1h expires 10m comment "x", 198.18.0.3 timeout 2h expires 30m }
+	add element inet filter web6 { 2001:db8::1, 2001:db8::2 timeout 1h }`)
+	r := k.reader()
+	read := func(id set.ID, absent set.Key) map[set.Key]Element {
+		s, err := r.Set(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		elements := make(map[set.Key]Element)
+		if err := r.Elements(s, func(e Element) error { elements[e.Key] = e; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		var keys []set.Key
+		for key := range elements {
+			keys = append(keys, key)
+		}
+		again, err := r.Get(s, append(keys, absent)...)
+		if err != nil || len(again) != len(elements) {
+			t.Errorf("%s: got %v, %v", id, again, err)
+		}
+		for _, e := range again {
+			if known := elements[e.Key]; known.Timeout != e.Timeout || known.Expires-e.Expires > time.Minute {
+				t.Errorf("%+v asked for alone is %+v", known, e)
+			}
+		}
+		return elements
+	}
+	for key, want := range map[set.Key]Element{
+		key4(1): {Timeout: 2 * time.Hour, Expires: 2 * time.Hour},
+		key4(2): {Timeout: time.Hour, Expires: 10 * time.Minute},
+		key4(3): {Timeout: 2 * time.Hour, Expires: 30 * time.Minute},
+	} {
+		e, ok := read(web4, key4(99))[key]
+		if !ok || e.Timeout != want.Timeout || !near(int(e.Expires/time.Second), want.Expires) || e.Permanent() {
+			t.Errorf("%+v, want %+v", e, want)
+		}
+	}
+	six := read(web6, key6(99))
+	if e, ok := six[key6(1)]; !ok || !e.Permanent() || e.Expires != 0 {
+		t.Errorf("permanent element is %+v", e)
+	}
+	if e, ok := six[key6(2)]; !ok || e.Permanent() || e.Timeout != time.Hour {
+		t.Errorf("element is %+v", e)
+	}
+}
+
+func TestMissingSet(t *testing.T) {
+	k := newKernel(t)
+	k.Nft(declared)
+	r := k.reader()
+	s, err := r.Set(web4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Nft("delete table inet filter")
+	if _, err := r.Set(web4); !errors.Is(err, ErrNoSet) {
+		t.Errorf("set: %v", err)
+	}
+	if _, err := r.Get(s, key4(1)); !errors.Is(err, ErrNoSet) {
+		t.Errorf("get: %v", err)
+	}
+	if err := r.Elements(s, nil); !errors.Is(err, ErrNoSet) {
+		t.Errorf("elements: %v", err)
+	}
+	if sets, err := r.Sets(); err != nil || len(sets) != 0 {
+		t.Errorf("sets: %v, %v", sets, err)
+	}
+	if err := r.Elements(Set{ID: web4, Interval: true}, nil); !errors.Is(err, ErrUnusable) {
+		t.Errorf("elements of an interval set: %v", err)
+	}
+}
+
+// fill puts n elements into web4.
+func (k *kernel) fill(w *Writer, n int) {
+	k.t.Helper()
+	ops := make([]Op, 0, n)
+	for i := range n {
+		ops = append(ops, add(i, time.Hour))
+	}
+	k.commit(w, ops...)
+}
+
+func TestElementsWhileOthersCommit(t *testing.T) {
+	const elements = 3000 // a dump of several datagrams
+	for _, test := range []struct {
+		name    string
+		commits int // how many are made while the set is read
+		err     error
+	}{
+		{"never", 0, nil},
+		{"once", 1, nil},
+		{"always", 1 << 30, ErrInterrupted},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			k := newKernel(t)
+			k.Nft(declared)
+			w, r := k.writer(), k.reader()
+			k.fill(w, elements)
+			s, err := r.Set(web4)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen, calls := make(map[set.Key]bool), 0
+			err = r.Elements(s, func(e Element) error {
+				seen[e.Key] = true
+				if calls++; calls%500 == 0 && calls/500 <= test.commits {
+					k.commit(w, Op{Kind: Refresh, Set: web6, Key: key6(1), Timeout: time.Hour})
+				}
+				return nil
+			})
+			if !errors.Is(err, test.err) {
+				t.Errorf("got %v, want %v", err, test.err)
+			}
+			if err == nil && len(seen) != elements {
+				t.Errorf("%d elements", len(seen))
+			}
+			if tries := calls / elements; tries != map[error]int{nil: min(test.commits, 1) + 1, ErrInterrupted: dumpTries}[test.err] {
+				t.Errorf("%d readings", tries)
+			}
+		})
+	}
+}
+
+func TestSetVanishesWhileRead(t *testing.T) {
+	k := newKernel(t)
+	k.Nft(declared)
+	r := k.reader()
+	k.fill(k.writer(), 3000)
+	s, err := r.Set(web4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := false
+	err = r.Elements(s, func(Element) error {
+		if !gone {
+			gone = true
+			_, err := k.Try("", "nft", "delete", "set", "inet", "filter", "web4")
+			return err
+		}
+		return nil
+	})
+	if !errors.Is(err, ErrNoSet) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := r.Set(web6); err != nil {
+		t.Errorf("the next request: %v", err)
+	}
+}
+
+func TestElementsEndsWithItsCallersError(t *testing.T) {
+	k := newKernel(t)
+	k.Nft(declared)
+	r := k.reader()
+	k.fill(k.writer(), 3000)
+	s, err := r.Set(web4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	enough := errors.New("enough")
+	calls := 0
+	if err := r.Elements(s, func(Element) error { calls++; return enough }); err != enough || calls != 1 {
+		t.Errorf("got %v after %d calls", err, calls)
+	}
+	calls = 0
+	if err := r.Elements(s, func(Element) error { calls++; return nil }); err != nil || calls != 3000 {
+		t.Errorf("the next reading: %v after %d calls", err, calls)
+	}
+}
+
+func TestReaderIsForSeveralGoroutines(t *testing.T) {
+	k := newKernel(t)
+	k.Nft(declared)
+	r := k.reader()
+	k.fill(k.writer(), 1000)
+	errs := make(chan error)
+	for n := range 4 {
+		go func() {
+			for range 50 {
+				s, err := r.Set(web4)
+				if err == nil {
+					var found []Element
+					if found, err = r.Get(s, key4(n), key4(n+1)); err == nil && len(found) != 2 {
+						err = fmt.Errorf("found %v", found)
+					}
+				}
+				if err == nil {
+					elements := 0
+					err = r.Elements(s, func(Element) error { elements++; return nil })
+					if err == nil && elements != 1000 {
+						err = fmt.Errorf("%d elements", elements)
+					}
+				}
+				if err != nil {
+					errs <- err
+					return
+				}
+			}
+			errs <- nil
+		}()
+	}
+	for range 4 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// setReply is a declaration of web4 as a kernel sends it.
+func setReply(seq uint32) []byte {
+	var e encoder
+	e.begin(nfType(unix.NFT_MSG_NEWSET), 0, seq, web4.Family, 1)
+	e.text(unix.NFTA_SET_TABLE, web4.Table)
+	e.text(unix.NFTA_SET_NAME, web4.Name)
+	e.uint32(unix.NFTA_SET_FLAGS, unix.NFT_SET_TIMEOUT)
+	e.uint32(unix.NFTA_SET_KEY_TYPE, keyTypeV4)
+	e.uint32(unix.NFTA_SET_KEY_LEN, 4)
+	e.end()
+	return e.buf
+}
+
+// doneReply ends a list, with an error if there is one.
+func doneReply(seq uint32, errno unix.Errno) []byte {
+	var e encoder
+	e.begin(unix.NLMSG_DONE, unix.NLM_F_MULTI, seq, 0, 0)
+	binary.NativeEndian.PutUint32(e.buf[headerLen:], uint32(-int32(errno)))
+	e.end()
+	return e.buf
+}
+
+func TestReaderRecoversFromABrokenSocket(t *testing.T) {
+	request := func(b []byte) uint32 { m, _, _ := nextMessage(b); return m.seq }
+	for name, answer := range map[string]func(try int, b []byte) [][]byte{
+		"silence":          saying(),
+		"empty":            saying([]byte{}),
+		"garbage":          saying([]byte("something else")),
+		"half a message":   func(_ int, b []byte) [][]byte { return [][]byte{setReply(request(b))[:30]} },
+		"strange sequence": func(_ int, b []byte) [][]byte { return [][]byte{errorReply(request(b)+7, 0)} },
+		"no end":           func(_ int, b []byte) [][]byte { return [][]byte{setReply(request(b))} },
+		"malformed set": func(_ int, b []byte) [][]byte {
+			return [][]byte{shortened(setReply(request(b)), 34)}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var opened []*fakeKernel
+			r, err := newReader(func() (socket, error) {
+				k := &fakeKernel{answer: answer}
+				if len(opened) > 0 {
+					k.answer = func(_ int, b []byte) [][]byte {
+						return [][]byte{setReply(request(b)), doneReply(request(b), 0)}
+					}
+				}
+				opened = append(opened, k)
+				return k, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sets, err := r.Sets(); err == nil {
+				t.Errorf("got %v", sets)
+			}
+			if sets, err := r.Sets(); err != nil || len(sets) != 1 {
+				t.Errorf("the second time: %v, %v", sets, err)
+			}
+			if name != "malformed set" && (len(opened) != 2 || !opened[0].closed) {
+				t.Errorf("%d sockets opened", len(opened))
+			}
+		})
+	}
+}
+
+func TestReaderErrors(t *testing.T) {
+	answering := func(reply func(seq uint32) [][]byte) *Reader {
+		r, err := newReader(func() (socket, error) {
+			return &fakeKernel{answer: func(_ int, b []byte) [][]byte {
+				m, _, _ := nextMessage(b)
+				return reply(m.seq)
+			}}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	s := Set{ID: web4, Known: true, Timeout: true}
+	ends := answering(func(seq uint32) [][]byte { return [][]byte{doneReply(seq, unix.ENOMEM)} })
+	if err := ends.Elements(s, nil); !errors.Is(err, unix.ENOMEM) {
+		t.Errorf("list that ends with ENOMEM: %v", err)
+	}
+	refused := answering(func(seq uint32) [][]byte { return [][]byte{errorReply(seq, unix.EPERM)} })
+	if err := refused.Elements(s, nil); !errors.Is(err, unix.EPERM) {
+		t.Errorf("refused list: %v", err)
+	}
+	if _, err := refused.Get(s, key4(1)); !errors.Is(err, unix.EPERM) {
+		t.Errorf("refused element: %v", err)
+	}
+	mute := answering(func(uint32) [][]byte { return nil })
+	if _, err := mute.Set(web4); !errors.Is(err, ErrBroken) {
+		t.Errorf("no answer: %v", err)
+	}
+	if _, err := mute.Get(s, key4(1)); !errors.Is(err, ErrBroken) {
+		t.Errorf("no answer about an element: %v", err)
+	}
+	few := answering(func(seq uint32) [][]byte { return [][]byte{setReply(seq)} })
+	if _, err := few.Get(s, key4(1)); !errors.Is(err, ErrBroken) {
+		t.Errorf("no answer about an element of a set: %v", err)
+	}
+
+	fail := errors.New("no socket")
+	if _, err := newReader(func() (socket, error) { return nil, fail }); err != fail {
+		t.Errorf("opening: %v", err)
+	}
+	opened := false
+	r, _ := newReader(func() (socket, error) {
+		if opened {
+			return nil, fail
+		}
+		opened = true
+		return &fakeKernel{answer: saying()}, nil
+	})
+	if _, err := r.Set(web4); !errors.Is(err, ErrBroken) {
+		t.Errorf("no answer: %v", err)
+	}
+	if _, err := r.Set(web4); err != fail {
+		t.Errorf("opening again: %v", err)
+	}
+}

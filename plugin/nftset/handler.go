@@ -1,0 +1,112 @@
+package nftset
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"github.com/coredns/coredns/plugin"
+	"github.com/miekg/dns"
+
+	"github.com/namewall/namewall/internal/answer"
+	"github.com/namewall/namewall/internal/gate"
+	"github.com/namewall/namewall/internal/rule"
+)
+
+// Handler is the plugin of one server block.
+type Handler struct {
+	next  plugin.Handler
+	rules []*rule.Rule
+	count counters
+
+	// Set before the server listens:
+	gate  *gate.Gate
+	block *gate.Block
+}
+
+// Name implements plugin.Handler.
+func (h *Handler) Name() string { return directive }
+
+// Ready implements ready.Readiness. CoreDNS keeps one answer a plugin name,
+// whichever server block came last, so it is the whole process's.
+func (h *Handler) Ready() bool { return len(h.gate.Problems()) == 0 }
+
+// questions are the scratch of answers under way.
+var questions = sync.Pool{New: func() any { return new(work) }}
+
+// work is what one answer needs while it is in hand.
+type work struct {
+	gate.Question
+	keep []bool
+}
+
+// ServeDNS implements plugin.Handler. A question that no rule is about goes to
+// the next plugin as it came. Otherwise the answer is kept back until the gate
+// has said which of its addresses may leave.
+func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	if !carriesAddresses(r) {
+		return plugin.NextOrFailure(directive, h.next, ctx, w, r)
+	}
+	q := questions.Get().(*work)
+	defer questions.Put(q)
+	defer q.Reset()
+	q.Name = lower(r.Question[0].Name)
+	q.Client = addrOf(w.RemoteAddr())
+	if !h.block.Concerns(&q.Question) || isSubQuery(ctx) {
+		return plugin.NextOrFailure(directive, h.next, ctx, w, r)
+	}
+	// What the client said of itself is taken now: rewrite changes it in place.
+	qtype, client := r.Question[0].Qtype, answer.ClientOf(r)
+	x := newExchange(ctx, w)
+	rcode, err := plugin.NextOrFailure(directive, h.next, (*marked)(x), x, r)
+	if x.msg == nil {
+		return rcode, err // nothing was written: acl drops, forward fails
+	}
+	q.Walk.Read(x.msg, q.Name, qtype)
+	h.block.Chain(&q.Question)
+	out := x.msg
+	if len(q.Matches) > 0 {
+		h.block.Admit(ctx, &q.Question)
+		var o outcome
+		out, o = q.decide(x.msg, client)
+		h.count.answer(ctx, q, o)
+		describe(ctx, q, o)
+	}
+	return dns.RcodeSuccess, errors.Join(err, w.WriteMsg(out))
+}
+
+// carriesAddresses tells whether the answer to r can be about names and
+// addresses: an ordinary question, of class IN. Zone transfers, updates and
+// notifications are other people's business.
+func carriesAddresses(r *dns.Msg) bool {
+	if r.Opcode != dns.OpcodeQuery || len(r.Question) != 1 {
+		return false
+	}
+	q := r.Question[0]
+	return (q.Qclass == dns.ClassINET || q.Qclass == dns.ClassANY) && q.Qtype != dns.TypeAXFR && q.Qtype != dns.TypeIXFR
+}
+
+// lower is the name in lower case; the same string if it is that already.
+func lower(name string) string { return strings.ToLower(name) }
+
+// addrOf is the address of a client, invalid if it has none.
+func addrOf(a net.Addr) netip.Addr {
+	var addr netip.Addr
+	switch a := a.(type) {
+	case *net.UDPAddr:
+		addr = a.AddrPort().Addr()
+	case *net.TCPAddr:
+		addr = a.AddrPort().Addr()
+	default:
+		if a == nil {
+			return addr
+		}
+		if ap, err := netip.ParseAddrPort(a.String()); err == nil {
+			addr = ap.Addr()
+		}
+	}
+	return addr.Unmap().WithZone("")
+}

@@ -1,0 +1,122 @@
+package nftset
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/coredns/coredns/plugin"
+	"github.com/coredns/coredns/plugin/dns64"
+	"github.com/coredns/coredns/plugin/siit"
+
+	"github.com/namewall/namewall/internal/gate"
+	"github.com/namewall/namewall/internal/host"
+	"github.com/namewall/namewall/internal/rule"
+)
+
+// instance is one loaded Corefile. During a reload two of them are alive.
+type instance struct {
+	cfg      *Config
+	handlers []*Handler
+	servers  []*dnsserver.Config // of the handlers
+
+	shared func() *process
+	active *gate.Instance // nil until start
+}
+
+func newInstance(cfg *Config, shared func() *process) *instance {
+	return &instance{cfg: cfg, shared: shared}
+}
+
+func (i *instance) add(h *Handler, server *dnsserver.Config) {
+	i.handlers = append(i.handlers, h)
+	i.servers = append(i.servers, server)
+}
+
+// start makes the configuration active, before its servers listen.
+func (i *instance) start() error {
+	if err := i.cfg.finish(); err != nil {
+		return plugin.Error(directive, err)
+	}
+	for _, warning := range startupWarnings(i.cfg) {
+		log.Warning(warning)
+	}
+	p := i.shared()
+	i.active = p.gate.Stage(i.cfg.Rules, rule.Site{Own: p.own, DNS64: i.prefixes64()})
+	for _, h := range i.handlers {
+		h.gate, h.block = p.gate, i.active.Block(h.rules)
+	}
+	i.active.Start()
+	return nil
+}
+
+// stop ends the configuration: another has taken its place, or the process is
+// about to end. In the second case questions still come.
+func (i *instance) stop() error {
+	if i.active != nil {
+		i.active.Stop()
+	}
+	return nil
+}
+
+// keep goes on alone after a reload that failed.
+func (i *instance) keep() error {
+	if i.active != nil {
+		i.active.Keep()
+	}
+	return nil
+}
+
+// prefixes64 are the prefixes under which this Corefile's own plugins embed IPv4
+// addresses, so that these are judged as themselves.
+func (i *instance) prefixes64() []netip.Prefix {
+	var all []netip.Prefix
+	add := func(n *net.IPNet) {
+		if n == nil {
+			return
+		}
+		if addr, ok := netip.AddrFromSlice(n.IP.To16()); ok {
+			bits, _ := n.Mask.Size()
+			all = append(all, netip.PrefixFrom(addr, bits))
+		}
+	}
+	for _, server := range i.servers {
+		if h, ok := server.Handler("dns64").(*dns64.DNS64); ok {
+			add(h.Prefix)
+		}
+		if h, ok := server.Handler("siit").(*siit.SIIT); ok {
+			add(h.IPv6Prefix)
+		}
+	}
+	return all
+}
+
+// process is what outlives a reload.
+type process struct {
+	gate *gate.Gate
+	own  rule.Own
+}
+
+// shared is the process's gate: what was promised under one configuration is
+// kept under the next. It begins with the first configuration that needs it, and
+// ends with the process.
+var shared = sync.OnceValue(func() *process {
+	p := &process{gate: gate.New(gate.Options{Kernel: gate.NFT{}, Log: log, Observer: observer{}})}
+	own, err := host.Open()
+	if err != nil {
+		// Without it the gateway's own addresses would be admitted.
+		log.Errorf("%v: every address is refused but those of allow and pass", fmt.Errorf("reading the gateway's own addresses: %w", err))
+		p.own = everything{}
+	} else {
+		p.own = own
+	}
+	registerStats(p.gate)
+	return p
+})
+
+// everything is what is taken for the gateway's own if that can't be found out.
+type everything struct{}
+
+func (everything) Contains(netip.Addr) bool { return true }

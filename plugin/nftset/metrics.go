@@ -1,0 +1,219 @@
+package nftset
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/coredns/coredns/plugin"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/namewall/namewall/internal/gate"
+	"github.com/namewall/namewall/internal/rule"
+)
+
+// holdBuckets begin where a commit on an idle machine ends, and reach to the
+// longest `wait` that anybody would want.
+var holdBuckets = []float64{
+	10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5,
+}
+
+var (
+	answersTotal = promauto.NewCounterVec(prometheus.CounterOpts{
+		Namespace: plugin.Namespace,
+		Subsystem: directive,
+		Name:      "answers_total",
+		Help:      "Answers that fell under a rule, by what became of them; in mode feed, by what enforcing would have made of them.",
+	}, []string{"server", "mode", "outcome"})
+
+	refusedAddresses = promauto.NewCounterVec(prometheus.CounterOpts{
+		Namespace: plugin.Namespace,
+		Subsystem: directive,
+		Name:      "refused_addresses_total",
+		Help:      "Addresses that were not promised, by cause; in mode feed they were given to the client all the same.",
+	}, []string{"server", "mode", "cause"})
+
+	holdDuration = promauto.NewHistogram(prometheus.HistogramOpts{
+		Namespace:                   plugin.Namespace,
+		Subsystem:                   directive,
+		Name:                        "hold_duration_seconds",
+		Help:                        "How long answers were held for the kernel, those that needed no write left out.",
+		Buckets:                     holdBuckets,
+		NativeHistogramBucketFactor: plugin.NativeHistogramBucketFactor,
+	})
+
+	commitDuration = promauto.NewHistogram(prometheus.HistogramOpts{
+		Namespace:                   plugin.Namespace,
+		Subsystem:                   directive,
+		Name:                        "commit_duration_seconds",
+		Help:                        "How long the kernel took for a batch.",
+		Buckets:                     holdBuckets,
+		NativeHistogramBucketFactor: plugin.NativeHistogramBucketFactor,
+	})
+
+	commitElements = promauto.NewHistogram(prometheus.HistogramOpts{
+		Namespace:                   plugin.Namespace,
+		Subsystem:                   directive,
+		Name:                        "commit_elements",
+		Help:                        "Elements in a batch.",
+		Buckets:                     []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000},
+		NativeHistogramBucketFactor: plugin.NativeHistogramBucketFactor,
+	})
+
+	kernelErrors = promauto.NewCounterVec(prometheus.CounterOpts{
+		Namespace: plugin.Namespace,
+		Subsystem: directive,
+		Name:      "kernel_errors_total",
+		Help:      "Elements and batches that the kernel refused, by errno.",
+	}, []string{"errno"})
+
+	healedElements = promauto.NewCounter(prometheus.CounterOpts{
+		Namespace: plugin.Namespace,
+		Subsystem: directive,
+		Name:      "healed_elements_total",
+		Help:      "Elements that were put back after another program had taken them out or shortened their lives.",
+	})
+
+	foreignChanges = promauto.NewCounter(prometheus.CounterOpts{
+		Namespace: plugin.Namespace,
+		Subsystem: directive,
+		Name:      "foreign_changes_total",
+		Help:      "Changes that other programs made to sets which rules feed.",
+	})
+
+	eventOverruns = promauto.NewCounter(prometheus.CounterOpts{
+		Namespace: plugin.Namespace,
+		Subsystem: directive,
+		Name:      "event_overruns_total",
+		Help:      "Times that kernel events were lost and every set was read anew.",
+	})
+)
+
+// observer makes metrics of what the gate does.
+type observer struct{}
+
+func (observer) Commit(elements int, took time.Duration) {
+	commitElements.Observe(float64(elements))
+	commitDuration.Observe(took.Seconds())
+}
+func (observer) Held(took time.Duration) { holdDuration.Observe(took.Seconds()) }
+func (observer) Refused(errno string)    { kernelErrors.WithLabelValues(errno).Inc() }
+func (observer) Healed(elements int)     { healedElements.Add(float64(elements)) }
+func (observer) Foreign()                { foreignChanges.Inc() }
+func (observer) Overrun()                { eventOverruns.Inc() }
+
+// counters are a handler's answers_total by server, looked up once: the answer
+// path has no time for labels.
+type counters struct {
+	byServer sync.Map // *dnsserver.Server → *serverCounters
+}
+
+type serverCounters struct {
+	name    string
+	answers [len(modes)][len(outcomes)]prometheus.Counter
+}
+
+var modes = [...]rule.Mode{rule.Enforce, rule.Feed}
+
+// answer counts one answer and what it was refused.
+func (c *counters) answer(ctx context.Context, q *work, o outcome) {
+	s := c.of(ctx)
+	mode := rule.Feed
+	if q.Enforced {
+		mode = rule.Enforce
+	}
+	s.answers[mode][o].Inc()
+	for _, fate := range q.Fates {
+		if !fate.Given() {
+			refusedAddresses.WithLabelValues(s.name, mode.String(), fate.String()).Inc()
+		}
+	}
+}
+
+func (c *counters) of(ctx context.Context) *serverCounters {
+	server, _ := ctx.Value(dnsserver.Key{}).(*dnsserver.Server)
+	if s, ok := c.byServer.Load(server); ok {
+		return s.(*serverCounters)
+	}
+	s := new(serverCounters)
+	if server != nil {
+		s.name = server.Addr
+	}
+	for m, mode := range modes {
+		for o, name := range outcomes {
+			s.answers[m][o] = answersTotal.WithLabelValues(s.name, mode.String(), name)
+		}
+	}
+	c.byServer.Store(server, s)
+	return s
+}
+
+// registerStats publishes what the gate holds, read when it is asked for.
+func registerStats(g *gate.Gate) {
+	prometheus.MustRegister(&statsCollector{gate: g})
+}
+
+// statsCollector is the gate's gauges.
+type statsCollector struct{ gate *gate.Gate }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(plugin.Namespace, directive, name), help, labels, nil)
+}
+
+var (
+	rulesNotReadyDesc = desc("rules_not_ready", "Rules of which a set can't be fed.")
+	setReadyDesc      = desc("set_ready", "1 if the set can be fed.", "family", "table", "set")
+	setElementsDesc   = desc("set_elements", "Elements of the set that are known, expired ones left out.", "family", "table", "set")
+	setCapacityDesc   = desc("set_capacity_elements", "Elements that the set has room for; 0 if it declares no size.", "family", "table", "set")
+	usedDesc          = desc("budget_used", "How much of a budget is used.", "budget")
+	limitDesc         = desc("budget_limit", "How much a budget allows.", "budget")
+	queuedDesc        = desc("queued_elements", "Elements that wait to be written.")
+)
+
+// Describe implements prometheus.Collector.
+func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		rulesNotReadyDesc, setReadyDesc, setElementsDesc, setCapacityDesc, usedDesc, limitDesc, queuedDesc,
+	} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, value int, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(value), labels...)
+	}
+	rules := make(map[string]bool)
+	for _, p := range c.gate.Problems() {
+		rules[p.Rule.Name] = true
+	}
+	gauge(rulesNotReadyDesc, len(rules))
+	s := c.gate.Stats()
+	for _, set := range s.Sets {
+		labels := []string{set.ID.Family.String(), set.ID.Table, set.ID.Name}
+		ready := 0
+		if set.Ready {
+			ready = 1
+		}
+		gauge(setReadyDesc, ready, labels...)
+		gauge(setElementsDesc, set.Used, labels...)
+		gauge(setCapacityDesc, set.Size, labels...)
+	}
+	gauge(queuedDesc, s.Queued)
+	for _, b := range []struct {
+		name        string
+		used, limit int
+	}{
+		{"bindings", s.Bindings, s.MaxBindings},
+		{"names", s.Names, s.MaxNames},
+		{"targets", s.Targets, s.MaxTargets},
+		{"held_answers", s.Held, s.MaxHeld},
+		{"client_pairs", s.Pairs, s.MaxPairs},
+	} {
+		gauge(usedDesc, b.used, b.name)
+		gauge(limitDesc, b.limit, b.name)
+	}
+}

@@ -1,0 +1,48 @@
+package nftset
+
+import (
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/coredns/coredns/plugin"
+	clog "github.com/coredns/coredns/plugin/pkg/log"
+)
+
+var log = clog.NewWithPlugin(directive)
+
+func init() { plugin.Register(directive, setup) }
+
+// setup reads one server block's directives. It changes nothing outside its
+// instance: caddy also sets plugins up to validate a Corefile, and throws the
+// result of a failing reload away without a word.
+func setup(c *caddy.Controller) error {
+	if err := checkPlacement(dnsserver.Directives); err != nil {
+		return plugin.Error(directive, err)
+	}
+	cfg := configOf(c)
+	first := len(cfg.Blocks) == 0
+	block, err := parse(c, cfg)
+	if err != nil {
+		return plugin.Error(directive, err)
+	}
+	if first {
+		inst := newInstance(cfg, shared)
+		c.Set(instanceKey{}, inst)
+		c.OnStartup(inst.start)
+		c.OnShutdown(inst.stop)
+		c.OnRestartFailed(inst.keep)
+	}
+	if len(block.Rules) == 0 {
+		return nil
+	}
+	h := &Handler{rules: block.Rules}
+	server := dnsserver.GetConfig(c)
+	c.Get(instanceKey{}).(*instance).add(h, server)
+	server.AddPlugin(func(next plugin.Handler) plugin.Handler {
+		h.next = next
+		return h
+	})
+	return nil
+}
+
+// instanceKey is where a caddy instance keeps what belongs to it.
+type instanceKey struct{}
