@@ -39,7 +39,7 @@ func inspect(f *nftset.Corefile, invalid error, have sets, unread error) report 
 			s.add(note, "feed: its sets are filled, and no answer is changed")
 		}
 	}
-	inspectServers(r.section("server blocks"), f)
+	inspectServers(r.section("server blocks"), f, bypasses)
 	return r
 }
 
@@ -79,7 +79,7 @@ func inspectSet(s *section, f *nftset.Corefile, r *rule.Rule, i int, have sets) 
 		return set.Layout{}, false
 	}
 	if err := got.Usable(); err != nil {
-		s.add(wrong, "%v", err)
+		s.add(wrong, "set %s: %v", want.ID, err)
 		return got.Layout, got.Known
 	}
 	if want.Known && got.Layout != want.Layout {
@@ -105,7 +105,7 @@ func inspectUse(s *section, r *rule.Rule, got nft.Set) {
 	least := leastElements(r)
 	switch {
 	case got.Size == 0:
-		s.add(warning, "set %s has no size: what fills it is bounded by memory alone, and becomes 65535 once a rule adds to the set; declare one, such as 'size %d'", got.ID, defaultSize)
+		s.add(warning, "set %s has no size, and nothing but memory bounds what it holds: declare one, such as 'size %d'", got.ID, defaultSize)
 	case int(got.Size) < least:
 		s.add(warning, "set %s has size %d, and its names need %d at least: declare 'size %d'", got.ID, got.Size, least, max(defaultSize, 4*least))
 	case got.Count*100 >= int(got.Size)*fullPercent:
@@ -154,17 +154,20 @@ func inspectNames(s *section, f *nftset.Corefile, r *rule.Rule) {
 	}
 }
 
-func inspectServers(s *section, f *nftset.Corefile) {
+func inspectServers(s *section, f *nftset.Corefile, bypasses []nftset.Bypass) {
 	ready := false
 	for _, server := range f.Servers {
 		var names []string
 		for _, r := range server.Rules {
 			names = append(names, r.Name)
 		}
-		if len(names) == 0 {
-			s.add(warning, "%s (%s) has no rules", server, server.Place)
-		} else {
+		switch {
+		case len(names) > 0:
 			s.add(right, "%s (%s): %s", server, server.Place, list(names))
+		case len(f.Rules) == 0 || slices.ContainsFunc(bypasses, func(b nftset.Bypass) bool { return b.Server == server }):
+			s.add(warning, "%s (%s): no rules", server, server.Place)
+		default:
+			s.add(note, "%s (%s): no rules, and none has a name in it", server, server.Place)
 		}
 		if server.Has("ready") {
 			ready = true

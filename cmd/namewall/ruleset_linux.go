@@ -91,7 +91,7 @@ func setsCommand() *cobra.Command {
 				return fmt.Errorf("no network namespace can be made to load the file in: %w", err)
 			}
 			// A ruleset may refer to interfaces that must exist for it to
-			// load (iif, devices of flowtables). Whether one was missed is
+			// load (iif, devices of chains and flowtables). Whether one was missed is
 			// nft's to say.
 			_ = makeInterfaces(args[1:])
 			if err := loadRuleset(args[0]); err != nil {
@@ -122,7 +122,11 @@ func loadRuleset(file string) error {
 	return nil
 }
 
-// makeInterfaces makes dummy interfaces with these names.
+// kinds are the kinds of interfaces that need nothing else to exist, of which
+// few kernels have none.
+var kinds = []string{"dummy", "bridge", "veth"}
+
+// makeInterfaces makes interfaces with these names.
 func makeInterfaces(names []string) error {
 	conn, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
 	if err != nil {
@@ -131,26 +135,35 @@ func makeInterfaces(names []string) error {
 	defer conn.Close()
 	var errs []error
 	for _, name := range names {
-		e := netlink.NewAttributeEncoder()
-		e.String(unix.IFLA_IFNAME, name)
-		e.Nested(unix.IFLA_LINKINFO, func(e *netlink.AttributeEncoder) error {
-			e.String(unix.IFLA_INFO_KIND, "dummy")
-			return nil
-		})
-		attributes, err := e.Encode()
-		if err != nil {
-			return err
+		for _, kind := range kinds {
+			err = makeInterface(conn, name, kind)
+			if err == nil || errors.Is(err, unix.EEXIST) { // such as lo
+				err = nil
+				break
+			}
 		}
-		_, err = conn.Execute(netlink.Message{
-			Header: netlink.Header{
-				Type:  unix.RTM_NEWLINK,
-				Flags: netlink.Request | netlink.Acknowledge | netlink.Create | netlink.Excl,
-			},
-			Data: append(make([]byte, unix.SizeofIfInfomsg), attributes...),
-		})
-		if err != nil && !errors.Is(err, unix.EEXIST) { // lo is there already
-			errs = append(errs, err)
-		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+func makeInterface(conn *netlink.Conn, name, kind string) error {
+	e := netlink.NewAttributeEncoder()
+	e.String(unix.IFLA_IFNAME, name)
+	e.Nested(unix.IFLA_LINKINFO, func(e *netlink.AttributeEncoder) error {
+		e.String(unix.IFLA_INFO_KIND, kind)
+		return nil
+	})
+	attributes, err := e.Encode()
+	if err != nil {
+		return err
+	}
+	_, err = conn.Execute(netlink.Message{
+		Header: netlink.Header{
+			Type:  unix.RTM_NEWLINK,
+			Flags: netlink.Request | netlink.Acknowledge | netlink.Create | netlink.Excl,
+		},
+		Data: append(make([]byte, unix.SizeofIfInfomsg), attributes...),
+	})
+	return err
 }

@@ -72,11 +72,12 @@ func (f *Corefile) Unasked(r *rule.Rule) []rule.Pattern {
 	return out
 }
 
+// patterns yields what r matches, without patterns that are exceptions as well.
 func patterns(r *rule.Rule) iter.Seq[rule.Pattern] {
 	return func(yield func(rule.Pattern) bool) {
 		for _, n := range r.Names {
 			for _, p := range n.Patterns {
-				if !yield(p) {
+				if !slices.Contains(r.Except, p) && !yield(p) {
 					return
 				}
 			}

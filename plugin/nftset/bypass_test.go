@@ -60,6 +60,8 @@ func TestBypasses(t *testing.T) {
 			[]string{"dns://.:53: www.example.org"}},
 		"excepted": {"name *.example.org\n except *.api.example.org api.example.org",
 			func(r string) string { return block(".", r) + block("api.example.org", "") }, nil},
+		"itself an exception": {"name www.example.org www.example.net\n except www.example.org",
+			func(r string) string { return block(".", r) + block("example.org", "") }, nil},
 		"excepted by a wider one": {"name *\n except *.org",
 			func(r string) string { return block(".", r) + block("example.org", "") }, nil},
 		"apex not excepted": {"name *.example.org\n except *.api.example.org",

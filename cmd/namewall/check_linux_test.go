@@ -1,0 +1,130 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/namewall/namewall/internal/nstest"
+)
+
+// reports are the directories of testdata/check, with the exit code. Each has a
+// Corefile, a ruleset, and the report on them.
+var reports = map[string]int{
+	"vendors": exitOK,
+	"sets":    exitWrong,
+	"blocks":  exitOK,
+	"feed":    exitOK,
+	"sizes":   exitOK,
+	"empty":   exitOK,
+	"plugins": exitWrong,
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// A ruleset file is loaded by the real nft, in a namespace that check makes.
+func TestCheckFile(t *testing.T) {
+	for name, want := range reports {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(filepath.Join("testdata", "check", name))
+			code, stdout, stderr := namewall("check", "--nft", "ruleset.nft")
+			if diff := cmp.Diff(read(t, "report"), stdout); diff != "" || code != want || stderr != "" {
+				t.Errorf("exit code %d\n%s%s", code, diff, stderr)
+			}
+		})
+	}
+}
+
+// The kernel's own sets give the same report.
+func TestCheckKernel(t *testing.T) {
+	for name, want := range reports {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(filepath.Join("testdata", "check", name))
+			ns := nstest.New(t)
+			ns.Nft(read(t, "ruleset.nft"))
+			var code int
+			var stdout, stderr string
+			_ = ns.Do(func() error {
+				code, stdout, stderr = namewall("check")
+				return nil
+			})
+			if diff := cmp.Diff(read(t, "report"), stdout); diff != "" || code != want || stderr != "" {
+				t.Errorf("exit code %d\n%s%s", code, diff, stderr)
+			}
+		})
+	}
+}
+
+// The namespace of --nft is not the one that check runs in.
+func TestCheckFileChangesNothing(t *testing.T) {
+	t.Chdir(filepath.Join("testdata", "check", "vendors"))
+	ns := nstest.New(t)
+	_ = ns.Do(func() error {
+		namewall("check", "--nft", "ruleset.nft")
+		namewall("sets", "ruleset.nft")
+		return nil
+	})
+	if rules := ns.Command("", "nft", "list", "ruleset"); rules != "" {
+		t.Errorf("check has loaded\n%s", rules)
+	}
+}
+
+func TestCheckErrors(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for file, text := range map[string]string{
+		"Corefile":    ". {\n errors\n}\n",
+		"wrong":       ". {\n errors\n nftset web {\n  set inet filter web4\n  name www..example.org\n }\n}\n",
+		"ruleset.nft": "table inet filter {\n set web4 { type ipv4_adr; }\n}\n",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"Corefile":        {[]string{"-conf", "wrong"}, "namewall: wrong:5 - Error during parsing: 'www..example.org' is no pattern"},
+		"ruleset":         {[]string{"--nft", "ruleset.nft"}, "nft can't load ruleset.nft: ruleset.nft:2:"},
+		"missing ruleset": {[]string{"--nft", "nothing.nft"}, "nft can't load nothing.nft"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, stdout, stderr := namewall(append([]string{"check"}, test.args...)...)
+			if code != exitWrong || stdout != "" || !strings.Contains(stderr, test.want) {
+				t.Errorf("exit code %d, %s%s", code, stdout, stderr)
+			}
+		})
+	}
+}
+
+// A ruleset may need the gateway's interfaces to load.
+func TestCheckFileWithInterfaces(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for file, text := range map[string]string{
+		"Corefile":    ". {\n nftset web {\n  set inet filter web4\n  name www.example.org\n }\n}\n",
+		"ruleset.nft": "table inet filter {\n set web4 { type ipv4_addr; flags timeout; }\n chain input { type filter hook input priority 0; iif wan7 accept; }\n}\ntable netdev early {\n chain ingress { type filter hook ingress device wan7 priority 0; }\n}\n",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ns := nstest.New(t)
+	ns.Command("", "ip", "link", "add", "wan7", "type", "veth")
+	_ = ns.Do(func() error {
+		code, stdout, stderr := namewall("check", "--nft", "ruleset.nft")
+		if code != exitOK || !strings.Contains(stdout, "set inet filter web4: ipv4_addr") {
+			t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+		}
+		return nil
+	})
+}
