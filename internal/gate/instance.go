@@ -145,6 +145,11 @@ type Problem struct {
 	Err  error
 }
 
+// String is the problem in a line.
+func (p Problem) String() string {
+	return fmt.Sprintf("rule %s: set %s: %v", p.Rule.Name, p.Set, p.Err)
+}
+
 // Problems lists what keeps the active rules from being ready. It is empty when
 // every set of every rule can be fed.
 func (g *Gate) Problems() []Problem {

@@ -62,7 +62,8 @@ type keeper struct {
 	openAt   moment        // not before
 	pause    time.Duration // before the next try to open
 	sweepAt  moment
-	told     string // the trouble that was last logged, "" if it is over
+	told     string                // why there was no session, as logged; "" if that is over
+	problems map[problemKey]string // as logged
 }
 
 // turn does what is due. The channel it returns fires when a try that failed is
@@ -100,6 +101,7 @@ func (k *keeper) turn() <-chan time.Time {
 			return time.After(0)
 		}
 	}
+	k.report()
 	return nil
 }
 
@@ -188,7 +190,6 @@ func (k *keeper) read(ks *kernelSet) {
 	if err != nil {
 		ks.lose(k.now(), err)
 		ks.retryAt = k.now() + retryMax
-		k.tell(ks)
 		if !vanished(err) && !errors.Is(err, nft.ErrUnusable) {
 			k.fail(l, err)
 		}
@@ -204,7 +205,6 @@ func (k *keeper) read(ks *kernelSet) {
 		return
 	}
 	k.adopt(l, ks, info)
-	k.tell(ks)
 }
 
 // adopt takes over what a set holds and makes it ready, then puts back what was
@@ -292,22 +292,29 @@ func (g *Gate) put(ks *kernelSet, at slot, b *binding, epoch uint32) *batch {
 	return batch
 }
 
-// tell logs a set's state when it has changed.
-func (k *keeper) tell(ks *kernelSet) {
-	state := "ready"
-	err := ks.state.Load().err
-	if err != nil {
-		state = err.Error()
+// report logs every problem that has come up, and every one that is over, once.
+func (k *keeper) report() {
+	now := make(map[problemKey]string)
+	for _, p := range k.Problems() {
+		if errors.Is(p.Err, errUnread) {
+			continue // a moment's matter
+		}
+		at, text := problemKey{p.Rule.Name, p.Set}, p.Err.Error()
+		if now[at] = text; k.problems[at] != text {
+			k.log.Errorf("%v", p)
+		}
 	}
-	if state == ks.told {
-		return
+	for at := range k.problems {
+		if _, still := now[at]; !still {
+			k.log.Infof("rule %s: set %s can be fed again", at.rule, at.set)
+		}
 	}
-	if err != nil {
-		k.log.Errorf("set %s can't be fed: %v", ks.id, err)
-	} else if ks.told != "" {
-		k.log.Infof("set %s can be fed again", ks.id)
-	}
-	ks.told = state
+	k.problems = now
+}
+
+type problemKey struct {
+	rule string
+	set  set.ID
 }
 
 // sweep forgets what has expired.

@@ -3,10 +3,13 @@ package gate
 import (
 	"fmt"
 	"net/netip"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/namewall/namewall/internal/nft"
 	"github.com/namewall/namewall/internal/rule"
@@ -373,4 +376,64 @@ func TestMemoryFollowsTheDeadlines(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+// Every change of a rule's state is in the log once, and no more often.
+func TestLogTellsOfChangesOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := &bench{fakeKernel: k}
+		log := new(lines)
+		b.gate = New(Options{Kernel: k, Log: log})
+		defer b.gate.Close()
+		b.load(newRule("web", []set.ID{web4}), newRule("app", []set.ID{app4}))
+		time.Sleep(time.Minute)
+		log.expect(t, "rule app: set inet filter app4: no such set")
+		k.declare(app4, ports4, 0)
+		time.Sleep(time.Minute)
+		log.expect(t, "rule app: set inet filter app4: set 'inet filter app4' (ipv4_addr . inet_proto . inet_service) has ports, "+
+			"name *.example.com has none: add PROTO/PORT to the name, or take the port out of the set's type")
+		k.remove(app4)
+		k.declare(app4, v4, 1)
+		time.Sleep(time.Minute)
+		log.expect(t, "rule app: set inet filter app4 can be fed again")
+		for range 50 {
+			b.ask("www.example.com.", time.Minute, addr1, addr2)
+			time.Sleep(time.Second)
+		}
+		log.expect(t, "rule app: set inet filter app4: the set is full")
+		k.change(func() { k.openErr, k.commitErr = syscall.EPERM, errBoom })
+		b.ask("new.example.com.", time.Minute, netip.MustParseAddr("198.51.100.3"))
+		time.Sleep(time.Minute)
+		log.expect(t, "no access to nftables, rules are not ready: boom", "no access to nftables, rules are not ready: operation not permitted")
+		k.change(func() { k.openErr, k.commitErr = nil, nil })
+		time.Sleep(time.Minute)
+		log.expect(t, "rule app: set inet filter app4 can be fed again", "nftables can be reached again")
+	})
+}
+
+// lines is a Logger that keeps what it is told.
+type lines struct {
+	mu  sync.Mutex // guards all
+	all []string
+}
+
+func (l *lines) Infof(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, fmt.Sprintf(format, args...))
+}
+func (l *lines) Warningf(format string, args ...any) { l.Infof(format, args...) }
+func (l *lines) Errorf(format string, args ...any)   { l.Infof(format, args...) }
+
+// expect compares what was told since the last call.
+func (l *lines) expect(t *testing.T, want ...string) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if diff := cmp.Diff(want, l.all); diff != "" {
+		t.Errorf("unexpected log (-want +got):\n%s", diff)
+	}
+	l.all = nil
 }

@@ -32,7 +32,6 @@ type kernelSet struct {
 
 	// What follows belongs to the keeper.
 	retryAt moment
-	told    string // the state that was last logged
 	// Guarded by Gate.mu:
 	users int // active instances
 }

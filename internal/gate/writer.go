@@ -158,19 +158,18 @@ func (g *Gate) refused(w *write, now moment) {
 		g.wake()
 		return
 	}
-	if errors.Is(w.err, nft.ErrFull) {
+	err := w.err
+	if errors.Is(err, nft.ErrFull) {
+		err = nft.ErrFull // who tells of it names the set
 		w.set.fullUntil.Store(int64(now + fullPause))
 	}
-	if w.set.trouble.Swap(&trouble{w.err, now}) == nil {
-		g.log.Errorf("elements are refused: %v", w.err)
-	}
+	w.set.trouble.Store(&trouble{err, now})
 }
 
 // accepted ends a set's trouble, if it had any. A refresh proves nothing of a
 // set that is full.
 func (g *Gate) accepted(w *write) {
-	if w.fresh && w.set.trouble.Load() != nil && w.set.trouble.Swap(nil) != nil {
-		w.set.fullUntil.Store(0)
-		g.log.Infof("set %s: elements are accepted again", w.set.id)
+	if w.fresh && w.set.trouble.Load() != nil {
+		w.set.trouble.Store(nil)
 	}
 }
