@@ -17,7 +17,7 @@ func TestAdmitWaitsForTheKernel(t *testing.T) {
 		k := newFakeKernel()
 		k.declare(web4, v4, 0)
 		b := start(t, k, newRule("web", []set.ID{web4}))
-		k.slow = make(chan struct{})
+		release := k.stall()
 
 		done := make(chan *Question)
 		go func() { done <- b.ask("www.example.com.", time.Minute, addr1, addr2) }()
@@ -27,7 +27,7 @@ func TestAdmitWaitsForTheKernel(t *testing.T) {
 			t.Fatal("the answer left before the kernel had acknowledged")
 		default:
 		}
-		close(k.slow)
+		release()
 		q := <-done
 		for i, fate := range q.Fates {
 			if fate != Promised {
@@ -37,8 +37,8 @@ func TestAdmitWaitsForTheKernel(t *testing.T) {
 		if got := k.life(web4, key4(addr1)); got < rule.DefaultMin {
 			t.Errorf("the element lives %v", got)
 		}
-		if !q.Enforced || q.Max != rule.DefaultMax || b.seen.held != 1 {
-			t.Errorf("enforced %v, max %v, held %d", q.Enforced, q.Max, b.seen.held)
+		if !q.Enforced || q.Max != rule.DefaultMax || b.seen.get(&b.seen.held) != 1 {
+			t.Errorf("enforced %v, max %v, held %d", q.Enforced, q.Max, b.seen.get(&b.seen.held))
 		}
 	})
 }
@@ -114,7 +114,7 @@ func TestOneCommitForManyWhoAsk(t *testing.T) {
 		k.declare(web4, v4, 0)
 		b := start(t, k, newRule("web", []set.ID{web4}))
 		before := k.commitsSoFar()
-		k.slow = make(chan struct{})
+		release := k.stall()
 		var all sync.WaitGroup
 		for i := range 16 {
 			all.Go(func() {
@@ -125,7 +125,7 @@ func TestOneCommitForManyWhoAsk(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		close(k.slow)
+		release()
 		all.Wait()
 		if n := k.commitsSoFar() - before; n != 1 {
 			t.Errorf("%d commits for one key", n)
@@ -140,7 +140,7 @@ func TestGroupCommit(t *testing.T) {
 		k.declare(web4, v4, 0)
 		b := start(t, k, newRule("web", []set.ID{web4}))
 		before := k.commitsSoFar()
-		k.slow = make(chan struct{})
+		release := k.stall()
 		var all sync.WaitGroup
 		for i := range 200 {
 			all.Go(func() {
@@ -151,7 +151,7 @@ func TestGroupCommit(t *testing.T) {
 			})
 			synctest.Wait()
 		}
-		close(k.slow)
+		release()
 		all.Wait()
 		if n := k.commitsSoFar() - before; n != 2 {
 			t.Errorf("%d commits: one that was under way and one for the rest were to be expected", n)
@@ -164,13 +164,13 @@ func TestLateAnswerStillLands(t *testing.T) {
 		k := newFakeKernel()
 		k.declare(web4, v4, 0)
 		b := start(t, k, newRule("web", []set.ID{web4}))
-		k.slow = make(chan struct{})
+		release := k.stall()
 		began := time.Now()
 		q := b.ask("www.example.com.", time.Minute, addr1)
 		if took := time.Since(began); q.Fates[0] != Late || took != rule.DefaultWait {
 			t.Errorf("%v after %v", q.Fates[0], took)
 		}
-		close(k.slow)
+		release()
 		synctest.Wait()
 		if k.life(web4, key4(addr1)) <= 0 {
 			t.Error("the write was given up")

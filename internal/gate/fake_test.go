@@ -133,6 +133,19 @@ func (k *fakeKernel) commitsSoFar() int {
 	return k.commits
 }
 
+func (k *fakeKernel) sessions() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.opened
+}
+
+// stall keeps commits waiting until release.
+func (k *fakeKernel) stall() (release func()) {
+	c := make(chan struct{})
+	k.change(func() { k.slow = c })
+	return func() { close(c) }
+}
+
 // change changes the kernel's temper.
 func (k *fakeKernel) change(f func()) {
 	k.mu.Lock()
@@ -346,6 +359,12 @@ func (c *counter) add(n *int, by int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	*n += by
+}
+
+func (c *counter) get(n *int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return *n
 }
 
 func (c *counter) Commit(elements int, _ time.Duration) {

@@ -101,8 +101,8 @@ func TestVanishedSetComesBackWhileHeld(t *testing.T) {
 		if got := k.life(web4, key4(addr1)); got < want || got > want+5*time.Second {
 			t.Errorf("put back with %v, promised were %v", got, want)
 		}
-		if b.seen.healed != 1 {
-			t.Errorf("%d healed", b.seen.healed)
+		if b.seen.get(&b.seen.healed) != 1 {
+			t.Errorf("%d healed", b.seen.get(&b.seen.healed))
 		}
 	})
 }
@@ -143,13 +143,13 @@ func TestDeletionDuringTheWrite(t *testing.T) {
 		k := newFakeKernel()
 		k.declare(web4, v4, 0)
 		b := start(t, k, newRule("web", []set.ID{web4}))
-		k.slow = make(chan struct{})
+		release := k.stall()
 		done := make(chan *Question)
 		go func() { done <- b.ask("www.example.com.", time.Minute, addr1) }()
 		synctest.Wait()
 		k.tell(nft.Event{Kind: nft.ElementGone, ID: web4, Element: nft.Element{Key: key4(addr1)}})
 		before := k.commitsSoFar()
-		close(k.slow)
+		release()
 		if q := <-done; q.Fates[0] != Promised || k.commitsSoFar()-before != 2 {
 			t.Errorf("%v after %d commits: it is to be written again", q.Fates[0], k.commitsSoFar()-before)
 		}
@@ -224,7 +224,7 @@ func TestChangesWhileReading(t *testing.T) {
 		k.declare(web4, v4, 0)
 		k.put(web4, key4(addr1), time.Hour)
 		k.dumped = func() {
-			k.dumped = nil
+			k.change(func() { k.dumped = nil })
 			k.take(web4, key4(addr1)) // the dump under way still shows it
 		}
 		b := start(t, k, newRule("web", []set.ID{web4}))
@@ -274,12 +274,14 @@ func TestOneBadElementCostsItself(t *testing.T) {
 		k := newFakeKernel()
 		k.declare(web4, v4, 0)
 		b := start(t, k, newRule("web", []set.ID{web4}))
-		k.opErr = func(op nft.Op) error {
-			if op.Key == key4(addr2) {
-				return &nft.Error{Set: op.Set, Errno: syscall.EINVAL}
+		k.change(func() {
+			k.opErr = func(op nft.Op) error {
+				if op.Key == key4(addr2) {
+					return &nft.Error{Set: op.Set, Errno: syscall.EINVAL}
+				}
+				return nil
 			}
-			return nil
-		}
+		})
 		if q := b.ask("www.example.com.", time.Minute, addr1, addr2); fmt.Sprint(q.Fates) != "[promised failed]" {
 			t.Errorf("%v", q.Fates)
 		}
@@ -300,12 +302,12 @@ func TestSessionIsReopened(t *testing.T) {
 		if q.Fates[0] != NotReady {
 			t.Errorf("%v", q.Fates[0])
 		}
-		opened := k.opened
+		opened := k.sessions()
 		time.Sleep(time.Minute)
 		if q := b.ask("new.example.com.", time.Minute, addr2); q.Fates[0].Given() {
 			t.Errorf("%v", q.Fates[0])
 		}
-		if n := k.opened - opened; n > 20 {
+		if n := k.sessions() - opened; n > 20 {
 			t.Errorf("%d sessions in a minute", n)
 		}
 		k.change(func() { k.commitErr = nil })
