@@ -27,15 +27,17 @@ func serveCommand() *cobra.Command {
 // serve is CoreDNS: it returns only by the end of the process.
 //
 // CoreDNS reads its flags from os.Args, which here have a command in front of
-// them. They are put back when the flags have been read, as SIGUSR2 starts the
+// them. They are put back when it has started, as SIGUSR2 makes caddy start the
 // binary anew with them.
 func serve(args []string) {
 	original := os.Args
-	caddy.RegisterCaddyfileLoader("namewall", caddy.LoaderFunc(func(string) (caddy.Input, error) {
-		os.Args = original
-		return nil, nil // the others load
-	}))
-	os.Args = append([]string{os.Args[0]}, args...)
+	os.Args = append([]string{original[0]}, args...)
+	caddy.RegisterEventHook("namewall", func(event caddy.EventName, _ any) error {
+		if event == caddy.InstanceStartupEvent {
+			os.Args = original
+		}
+		return nil
+	})
 	flag.Usage = serveUsage
 
 	b := readBuild()
