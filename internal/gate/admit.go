@@ -142,11 +142,11 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	need := now + gr.lives.needed
 	until := now + gr.lives.written
 	at := ks.slot(gr.key)
-	s := g.shard(at)
+	s, h := g.locate(at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	b := s.bindings[at]
+	b := s.find(h, at)
 	var held moment
 	if b != nil {
 		held = b.holds(epoch)
@@ -168,7 +168,7 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	}
 	fresh := b == nil
 	if fresh {
-		if b, fate = g.create(s, at, ks, gr.state.layout); fate != Unjudged {
+		if b, fate = g.create(s, h, at, ks, gr.state.layout); fate != Unjudged {
 			g.names.giveUp(subject, addr)
 			return fate, true
 		}

@@ -65,23 +65,23 @@ func (g *Gate) changed(ks *kernelSet, e nft.Event) {
 		}
 	}
 	at := ks.slot(e.Element.Key)
-	s := g.shard(at)
+	s, h := g.locate(at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.bindings[at]
+	b := s.find(h, at)
 	if b == nil {
 		if held == 0 {
 			return
 		}
-		if b, _ = g.create(s, at, ks, st.layout); b == nil {
+		if b, _ = g.create(s, h, at, ks, st.layout); b == nil {
 			return
 		}
 	}
-	b.epoch, b.held = st.epoch, held
+	b.epoch, b.held, b.own = st.epoch, held, false
 	// Whether a write that is under way came before or after this is not known.
 	b.batch = nil
 	if now := g.now(); b.until > now && held < b.until {
-		g.put(ks, at, b, st.epoch)
+		g.restore(b, st.epoch)
 		g.watch.Healed(1)
 	}
 }

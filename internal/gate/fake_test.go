@@ -32,6 +32,7 @@ type fakeKernel struct {
 	dumped    func()        // called in the middle of a dump
 	commits   int
 	opened    int
+	deleted   int
 	written   []nft.Op
 }
 
@@ -202,6 +203,10 @@ func (k *fakeKernel) apply(op nft.Op) error {
 	end, there := s.elements[op.Key]
 	until := time.Now().Add(op.Timeout)
 	switch {
+	case op.Kind == nft.Delete:
+		delete(s.elements, op.Key)
+		k.deleted++
+		return nil
 	case !there && s.info.Size > 0 && s.alive() >= int(s.info.Size):
 		return refused(syscall.ENFILE)
 	case there && op.Kind == nft.Add && (end.IsZero() || !end.Before(until)):

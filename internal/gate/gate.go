@@ -75,6 +75,8 @@ type Gate struct {
 
 	bindings atomic.Int64 // in all shards
 	held     atomic.Int64 // answers that wait
+	commits  atomic.Int64 // so far
+	released atomic.Bool  // a set has left the configuration
 
 	session atomic.Pointer[link]  // nil: none is open
 	failure atomic.Pointer[error] // why the last one ended
@@ -115,7 +117,8 @@ func New(o Options) *Gate {
 		g.watch = blind{}
 	}
 	for i := range g.shards {
-		g.shards[i].bindings = make(map[slot]*binding)
+		g.shards[i].bindings = make(map[uint64]*binding)
+		g.shards[i].wheel.far = make(map[int64]*binding)
 	}
 	g.names.init()
 	g.pairs.init()

@@ -115,6 +115,7 @@ func (g *Gate) release(i *Instance) {
 				delete(g.sets, ks.id)
 				ks.lose(g.now(), errForgotten)
 				ks.forgotten.Store(true)
+				g.released.Store(true)
 			}
 		}
 	}

@@ -19,8 +19,8 @@ const (
 	retryMax = 5 * time.Second
 	// lasting is how long a session must have worked for its end to be news.
 	lasting = 10 * time.Second
-	// sweepEvery is how often bindings are looked through for those whose
-	// time is over. Nothing depends on it but memory.
+	// sweepEvery is how often names and targets are looked through for those
+	// whose time is over. Nothing depends on it but memory.
 	sweepEvery = 4 * time.Second
 	// undisturbed is how often the elements of a set are read again because
 	// others changed it meanwhile. After that what was read is taken, and the
@@ -61,7 +61,9 @@ type keeper struct {
 	openedAt moment
 	openAt   moment        // not before
 	pause    time.Duration // before the next try to open
+	tidyAt   moment
 	sweepAt  moment
+	counted  int64                 // commits at the last tidying
 	told     string                // why there was no session, as logged; "" if that is over
 	problems map[problemKey]string // as logged
 }
@@ -70,10 +72,7 @@ type keeper struct {
 // to be repeated; it is nil if nothing failed.
 func (k *keeper) turn() <-chan time.Time {
 	now := k.now()
-	if now >= k.sweepAt {
-		k.sweepAt = now + sweepEvery
-		k.sweep(now)
-	}
+	k.tidy(now)
 	if k.session.Load() == nil {
 		if k.open {
 			k.open = false
@@ -103,6 +102,25 @@ func (k *keeper) turn() <-chan time.Time {
 	}
 	k.report()
 	return nil
+}
+
+// tidy forgets what has expired.
+func (k *keeper) tidy(now moment) {
+	if now < k.tidyAt {
+		return
+	}
+	commits := k.commits.Load()
+	busy := commits-k.counted >= busyCommits
+	k.tidyAt, k.counted = now+tick, commits
+	k.expire(now, busy)
+	if now >= k.sweepAt {
+		k.sweepAt = now + sweepEvery
+		k.names.expire(now)
+		k.targets.expire(now)
+	}
+	if k.released.Swap(false) {
+		k.forget()
+	}
 }
 
 // backOff sets when the next session is tried: at once after one that lasted,
@@ -214,7 +232,7 @@ func (k *keeper) adopt(l *link, ks *kernelSet, info nft.Set) {
 	ks.lose(k.now(), errUnread)
 	epoch := ks.state.Load().epoch
 	if old := ks.state.Load(); old.known && old.layout != info.Layout {
-		k.each(func(_ slot, b *binding) bool { return b.set != ks })
+		k.each(func(b *binding) bool { return b.set != ks })
 	}
 	for range undisturbed {
 		epoch++
@@ -252,16 +270,16 @@ func (k *keeper) take(ks *kernelSet, layout set.Layout, epoch uint32, e nft.Elem
 		until = now + e.Expires
 	}
 	at := ks.slot(e.Key)
-	s := k.shard(at)
+	s, h := k.locate(at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.bindings[at]
+	b := s.find(h, at)
 	if b == nil {
-		if b, _ = k.create(s, at, ks, layout); b == nil {
+		if b, _ = k.create(s, h, at, ks, layout); b == nil {
 			return // over a budget: the element stays, and is written again when it is needed
 		}
 	}
-	b.epoch, b.held = epoch, until
+	b.epoch, b.held, b.own = epoch, until, false
 }
 
 // refill puts back what was promised and the kernel doesn't hold, a batch at a
@@ -270,9 +288,9 @@ func (k *keeper) refill(ks *kernelSet, epoch uint32) int {
 	n := 0
 	var last *batch
 	now := k.now()
-	k.each(func(at slot, b *binding) bool {
+	k.each(func(b *binding) bool {
 		if b.set == ks && b.until > now && b.holds(epoch) < b.until && b.batch == nil {
-			last = k.put(ks, at, b, epoch)
+			last = k.restore(b, epoch)
 			n++
 		}
 		return true
@@ -283,13 +301,14 @@ func (k *keeper) refill(ks *kernelSet, epoch uint32) int {
 	return n
 }
 
-// put queues the write that gives a binding back what it was promised.
-func (g *Gate) put(ks *kernelSet, at slot, b *binding, epoch uint32) *batch {
-	batch, index := g.queue.add(write{
-		set: ks, binding: b, key: at.key, epoch: epoch, until: b.until, heal: true,
+// restore queues the write that gives a binding back what it was promised. Its
+// shard is locked.
+func (g *Gate) restore(b *binding, epoch uint32) *batch {
+	b.writing = b.until
+	b.batch, b.index = g.queue.add(write{
+		set: b.set, binding: b, key: b.at.key, epoch: epoch, until: b.until, heal: true,
 	})
-	b.batch, b.index, b.writing = batch, index, b.until
-	return batch
+	return b.batch
 }
 
 // report logs every problem that has come up, and every one that is over, once.
@@ -315,13 +334,4 @@ func (k *keeper) report() {
 type problemKey struct {
 	rule string
 	set  set.ID
-}
-
-// sweep forgets what has expired.
-func (k *keeper) sweep(now moment) {
-	k.each(func(_ slot, b *binding) bool {
-		return b.batch != nil || max(b.until, b.held) > now && !b.set.forgotten.Load()
-	})
-	k.names.expire(now)
-	k.targets.expire(now)
 }

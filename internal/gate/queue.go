@@ -29,6 +29,7 @@ type write struct {
 	until   moment // the life that it gives
 	fresh   bool   // nothing is known of such an element in the kernel
 	heal    bool   // nobody waits for it
+	delete  bool   // take the element out; binding is nil
 	skip    bool   // the writer found that nothing was to be done
 	err     error  // valid when the batch is done
 }
@@ -40,7 +41,8 @@ type queue struct {
 	work   sync.Cond  // something to do, or closed
 	urgent []*batch
 	later  []*batch
-	paused bool // there is no session to write to
+	dead   []write // deletions, which go along with anything else
+	paused bool    // there is no session to write to
 	closed bool
 }
 
@@ -80,11 +82,38 @@ func (q *queue) take() *batch {
 			return nil
 		case q.paused:
 		case len(q.urgent) > 0:
-			return shift(&q.urgent)
+			return q.bury(shift(&q.urgent))
 		case len(q.later) > 0:
-			return shift(&q.later)
+			return q.bury(shift(&q.later))
+		case len(q.dead) > 0:
+			return q.bury(&batch{done: make(chan struct{})})
 		}
 		q.work.Wait()
+	}
+}
+
+// bury fills a batch up with deletions. The queue is locked.
+func (q *queue) bury(b *batch) *batch {
+	n := min(len(q.dead), batchMax-len(b.writes))
+	b.writes = append(b.writes, q.dead[:n]...)
+	if q.dead = q.dead[n:]; len(q.dead) == 0 {
+		q.dead = nil
+	}
+	return b
+}
+
+// deadMax bounds the deletions that wait. Beyond it elements are left for the
+// kernel to expire.
+const deadMax = 200_000
+
+// delete has an element taken out that nobody needs any more.
+func (q *queue) delete(w write) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.dead) < deadMax {
+		w.delete = true
+		q.dead = append(q.dead, w)
+		q.work.Signal()
 	}
 }
 

@@ -10,7 +10,10 @@ import (
 // kernelExtra is how much longer than its deadline the kernel is told to keep
 // an element: a batch that is sent late, or a clock that runs a little slower
 // than the kernel's, must not make a promise short.
-const kernelExtra = 2 * time.Second
+//
+// It also leaves time to delete the element, which can't be done any more once
+// the kernel takes it for expired: a tick, and the wait for a batch.
+const kernelExtra = 5 * time.Second
 
 // fullPause is how long newcomers are refused without a try after the kernel
 // said that a set is full. Its collector runs every second when no commit
@@ -78,9 +81,15 @@ func (g *Gate) prepare(w *write, now moment) bool {
 		w.skip, w.err = true, errOvertaken
 		return false
 	}
-	s := g.shard(w.set.slot(w.key))
+	at := w.set.slot(w.key)
+	s, h := g.locate(at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if w.delete {
+		// Somebody may have asked for it again since.
+		w.skip = s.find(h, at) != nil
+		return !w.skip
+	}
 	held := w.binding.holds(w.epoch)
 	if held >= w.until {
 		w.skip = true
@@ -95,10 +104,17 @@ func (g *Gate) prepare(w *write, now moment) bool {
 }
 
 func (w *write) op(now moment) nft.Op {
-	op := nft.Op{Set: w.set.id, Key: w.key, Kind: nft.Refresh, Timeout: w.until - now + kernelExtra}
-	if w.fresh {
+	op := nft.Op{Set: w.set.id, Key: w.key}
+	switch {
+	case w.delete:
+		op.Kind = nft.Delete
+		return op
+	case w.fresh:
 		op.Kind = nft.Add
+	default:
+		op.Kind = nft.Refresh
 	}
+	op.Timeout = w.until - now + kernelExtra
 	return op
 }
 
@@ -111,6 +127,7 @@ func (g *Gate) send(ops []nft.Op) error {
 	}
 	start := g.now()
 	err := session.Commit(ops)
+	g.commits.Add(1)
 	g.watch.Commit(len(ops), g.now()-start)
 	if err != nil {
 		g.watch.Refused(nft.ErrnoName(err))
@@ -124,8 +141,10 @@ func (g *Gate) send(ops []nft.Op) error {
 // this write's to tell, and whoever waits for it looks again.
 func (g *Gate) settle(b *batch, i int32, now moment) {
 	w := &b.writes[i]
-	at := w.set.slot(w.key)
-	s := g.shard(at)
+	if w.delete {
+		return
+	}
+	s, _ := g.locate(w.set.slot(w.key))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own := w.binding
@@ -135,16 +154,16 @@ func (g *Gate) settle(b *batch, i int32, now moment) {
 	own.batch = nil
 	if w.err == nil && w.set.state.Load().epoch == w.epoch {
 		if !w.skip {
-			own.held, own.epoch = max(own.holds(w.epoch), w.until), w.epoch
+			own.held, own.epoch, own.own = max(own.holds(w.epoch), w.until), w.epoch, true
 		}
 		own.until = max(own.until, min(w.until, own.held))
 		return
 	}
-	if max(own.until, own.held) <= now && s.bindings[at] == own {
+	if own.due() <= now && !own.gone {
 		for _, r := range own.reasons {
-			g.names.giveUp(r.subject, own.addr(at))
+			g.names.giveUp(r.subject, own.addr())
 		}
-		g.drop(s, at, own)
+		g.drop(s, own)
 	}
 }
 

@@ -1,0 +1,118 @@
+package gate
+
+import (
+	"hash/maphash"
+	"sync"
+
+	"github.com/namewall/namewall/internal/set"
+)
+
+// shardCount spreads answers over locks: many more than cores, so that two
+// answers seldom meet.
+const shardCount = 64
+
+// shard is a part of the table of bindings. Keys are long, so a binding is
+// found by its key's hash and has the key itself.
+type shard struct {
+	mu       sync.Mutex          // guards what follows, and what it points to
+	bindings map[uint64]*binding // by hash; twins are chained
+	wheel    wheel
+}
+
+// locate finds the shard of a slot, and its hash there.
+func (g *Gate) locate(at slot) (*shard, uint64) {
+	h := maphash.Comparable(g.seed, at)
+	return &g.shards[h%shardCount], h
+}
+
+// find returns the binding of a slot, nil if there is none. The shard is locked.
+func (s *shard) find(h uint64, at slot) *binding {
+	for b := s.bindings[h]; b != nil; b = b.twin {
+		if b.at == at {
+			return b
+		}
+	}
+	return nil
+}
+
+// put adds a binding, to be looked at in the next second. The shard is locked.
+func (s *shard) put(h uint64, b *binding) {
+	b.twin = s.bindings[h]
+	s.bindings[h] = b
+	s.wheel.add(b, 0)
+}
+
+// remove takes a binding out. The wheel lets go of it in its own time. The
+// shard is locked.
+func (s *shard) remove(h uint64, b *binding) {
+	b.gone = true
+	if s.bindings[h] == b {
+		if b.twin == nil {
+			delete(s.bindings, h)
+		} else {
+			s.bindings[h] = b.twin
+		}
+		return
+	}
+	for before := s.bindings[h]; before != nil; before = before.twin {
+		if before.twin == b {
+			before.twin = b.twin
+			return
+		}
+	}
+}
+
+// create makes room for a slot. If a budget is reached it tells which fate that
+// means for a newcomer. The shard is locked.
+func (g *Gate) create(s *shard, h uint64, at slot, ks *kernelSet, layout set.Layout) (*binding, Fate) {
+	if g.bindings.Load() >= maxBindings {
+		return nil, Full
+	}
+	if client, pair := pairOf(layout, at.key); pair && !g.pairs.take(client) {
+		return nil, Limit
+	}
+	b := &binding{at: at, set: ks, layout: layout}
+	s.put(h, b)
+	g.bindings.Add(1)
+	ks.used.Add(1)
+	return b, Unjudged
+}
+
+// drop forgets a binding that promises nothing. The shard is locked.
+func (g *Gate) drop(s *shard, b *binding) {
+	s.remove(maphash.Comparable(g.seed, b.at), b)
+	g.bindings.Add(-1)
+	b.set.used.Add(-1)
+	if client, pair := pairOf(b.layout, b.at.key); pair {
+		g.pairs.give(client)
+	}
+}
+
+// breath is how many bindings a walk looks at before it lets go of a shard: a
+// few microseconds, which is all that an answer may wait for one.
+const breath = 64
+
+// each calls visit for every binding, with its shard locked, and lets answers
+// in between. A binding that comes or goes meanwhile may be missed. visit
+// returning false forgets the binding.
+func (g *Gate) each(visit func(*binding) (keep bool)) {
+	for i := range g.shards {
+		s := &g.shards[i]
+		n := 0
+		s.mu.Lock()
+		for _, first := range s.bindings {
+			for b := first; b != nil; {
+				next := b.twin
+				if !visit(b) {
+					g.drop(s, b)
+				}
+				b = next
+			}
+			if n++; n%breath == 0 {
+				s.mu.Unlock()
+				s.mu.Lock()
+			}
+		}
+		s.mu.Unlock()
+	}
+}

@@ -1,0 +1,151 @@
+package gate
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
+)
+
+// Two keys with one hash are two bindings.
+func TestTwins(t *testing.T) {
+	s := shard{bindings: make(map[uint64]*binding)}
+	s.wheel.far = make(map[int64]*binding)
+	var all []*binding
+	for n := range uint32(4) {
+		b := &binding{at: slot{set: n}}
+		s.put(7, b)
+		all = append(all, b)
+	}
+	for i, gone := range []int{1, 3, 0, 2} {
+		s.remove(7, all[gone])
+		if s.find(7, all[gone].at) != nil {
+			t.Errorf("binding %d is still there", gone)
+		}
+		if left := len(all) - i - 1; left > 0 && s.find(7, all[[]int{0, 0, 2}[i]].at) == nil {
+			t.Errorf("without binding %d another one is not found", gone)
+		}
+	}
+	if len(s.bindings) != 0 {
+		t.Errorf("%v", s.bindings)
+	}
+}
+
+// Every binding comes out of the wheel once, not before it is due, and no later
+// than a second after.
+func TestWheel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := wheel{far: make(map[int64]*binding)}
+		dues := make(map[*binding]moment)
+		var now moment
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			for range rapid.IntRange(0, 4).Draw(t, "bindings") {
+				b := new(binding)
+				dues[b] = now + moment(rapid.Int64Range(0, int64(3*time.Hour)).Draw(t, "life"))
+				w.add(b, dues[b])
+			}
+			now += moment(rapid.Int64Range(0, int64(20*time.Minute)).Draw(t, "pause"))
+			for {
+				at := moment(w.at+1) * moment(time.Second) // what the next turn is for
+				b, more := w.turn(now)
+				if !more {
+					break
+				}
+				for ; b != nil; b = b.later {
+					due, known := dues[b]
+					if !known {
+						t.Fatal("a binding came out twice")
+					}
+					delete(dues, b)
+					if at < due && at%(64*moment(time.Second)) != 0 {
+						t.Fatalf("due at %v, out at %v", due, at)
+					}
+				}
+			}
+			for b, due := range dues {
+				if due+2*moment(time.Second) < now && due > 0 {
+					t.Fatalf("%p due at %v is still in at %v", b, due, now)
+				}
+			}
+		}
+	})
+}
+
+// While commits are many the kernel's collector starves, so the gate deletes
+// what is over; while they are few it leaves that to the kernel.
+func TestDeadElementsUnderLoad(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		pause   time.Duration
+		deletes bool
+	}{
+		{"busy", 10 * time.Millisecond, true},
+		{"idle", 500 * time.Millisecond, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel()
+				k.declare(web6, v6, 0)
+				b := start(t, k, newRule("web", []set.ID{web6}, func(r *rule.Rule) {
+					r.Lifetime = rule.Lifetime{Min: 10 * time.Second, Max: time.Minute}
+				}))
+				admin := v6.Key(client, addrSix.Next(), set.Service{})
+				k.put(web6, admin, 12*time.Second) // not the gate's to delete
+				most := 0
+				a := addrSix.As16()
+				for n := range int(time.Minute / test.pause) {
+					a[12], a[13], a[14] = byte(n>>16), byte(n>>8), byte(n)
+					if q := b.ask(fmt.Sprintf("h%d.example.com.", n), time.Second, netip.AddrFrom16(a)); q.Fates[0] != Promised {
+						t.Fatal(q.Fates[0])
+					}
+					time.Sleep(test.pause)
+					most = max(most, k.count(web6))
+				}
+				var deleted int
+				k.change(func() { deleted = k.deleted })
+				if (deleted > 0) != test.deletes {
+					t.Errorf("%d deletions", deleted)
+				}
+				// 10 s of life, a tick until it is deleted.
+				if alive := int(11*time.Second/test.pause) + 2; test.deletes && most > alive {
+					t.Errorf("%d elements in the kernel, about %d alive", most, alive)
+				}
+			})
+		})
+	}
+}
+
+// An element that is asked for again between its end and its deletion stays.
+func TestAskedForAgainBeforeTheDeletion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}, func(r *rule.Rule) {
+			r.Lifetime = rule.Lifetime{Min: 10 * time.Second, Max: time.Minute}
+		}))
+		b.ask("www.example.com.", time.Second, addr1)
+		release := k.stall()
+		for n := range 64 { // a batch that is under way for as long as the test needs
+			go b.ask(fmt.Sprintf("h%d.example.com.", n), time.Second, netip.AddrFrom4([4]byte{198, 51, 100, byte(n + 100)}))
+		}
+		time.Sleep(12 * time.Second)
+		b.gate.expire(b.gate.now(), true) // queues the deletion of addr1
+		done := make(chan *Question)
+		go func() { done <- b.ask("www.example.com.", time.Second, addr1) }()
+		synctest.Wait()
+		release()
+		if q := <-done; q.Fates[0] != Promised {
+			t.Fatal(q.Fates[0])
+		}
+		synctest.Wait()
+		if k.life(web4, key4(addr1)) <= 0 {
+			t.Error("it was deleted after it had been promised anew")
+		}
+	})
+}
