@@ -4,18 +4,18 @@ package nft
 
 import (
 	"encoding/binary"
-	"testing"
 
+	"github.com/namewall/namewall/internal/set"
 	"golang.org/x/sys/unix"
 )
 
 // fakeKernel is a socket whose other end behaves as the test says. Left alone,
 // it acknowledges every batch.
 type fakeKernel struct {
-	t *testing.T
-
 	// refuse gives the errno for a message of a batch; the begin is message 0.
 	refuse func(try, message int, m message) unix.Errno
+	// held is what the kernel has in the place of an element that is asked for.
+	held func(key set.Key) (Element, bool)
 	// answer replaces what the kernel says to a datagram.
 	answer func(try int, b []byte) [][]byte
 	// sendErr fails a send.
@@ -23,10 +23,11 @@ type fakeKernel struct {
 	// receiveErr are errors to return before there is anything to receive.
 	receiveErr []error
 
-	sent   [][]byte // all datagrams that were taken
-	tries  int
-	queue  [][]byte
-	closed bool
+	sent      [][]byte  // all datagrams that were taken
+	committed []message // of the batches that were not refused
+	tries     int
+	queue     [][]byte
+	closed    bool
 }
 
 func (k *fakeKernel) writer(f Features) *Writer {
@@ -47,12 +48,18 @@ func (k *fakeKernel) send(b []byte) error {
 		k.queue = append(k.queue, k.answer(k.tries, b)...)
 		return nil
 	}
-	k.queue = append(k.queue, k.batch(b)...)
+	if m, _, _ := nextMessage(b); m.typ == unix.NFNL_MSG_BATCH_BEGIN {
+		k.queue = append(k.queue, k.batch(k.sent[len(k.sent)-1])...)
+	} else {
+		k.queue = append(k.queue, k.query(b)...)
+	}
 	return nil
 }
 
 // batch answers a batch in the way of nfnetlink_rcv_batch.
 func (k *fakeKernel) batch(b []byte) (replies [][]byte) {
+	refused := false
+	var messages []message
 	for i := 0; len(b) > 0; i++ {
 		m, rest, ok := nextMessage(b)
 		if !ok {
@@ -66,11 +73,55 @@ func (k *fakeKernel) batch(b []byte) (replies [][]byte) {
 		if i == 0 && errno == unix.EPERM {
 			return [][]byte{errorReply(m.seq, errno)}
 		}
+		refused = refused || errno != 0
+		messages = append(messages, m)
 		if errno != 0 || m.flags&unix.NLM_F_ACK != 0 {
 			replies = append(replies, errorReply(m.seq, errno))
 		}
 	}
+	if !refused {
+		k.committed = append(k.committed, messages...)
+	}
 	return replies
+}
+
+// query answers questions about elements.
+func (k *fakeKernel) query(b []byte) (replies [][]byte) {
+	for len(b) > 0 {
+		m, rest, ok := nextMessage(b)
+		if !ok {
+			return nil
+		}
+		b = rest
+		if m.typ == nfType(unix.NFT_MSG_GETSET) {
+			replies = append(replies, setReply(m.seq))
+			continue
+		}
+		list, _ := decodeElements(m)
+		asked, _, _ := list.next(0)
+		if k.held == nil {
+			replies = append(replies, errorReply(m.seq, unix.ENOENT))
+		} else if e, ok := k.held(asked.Key); ok {
+			replies = append(replies, elementReply(m.seq, e))
+		} else {
+			replies = append(replies, errorReply(m.seq, unix.ENOENT))
+		}
+	}
+	return replies
+}
+
+// elementReply is an element of web4 as the kernel sends it.
+func elementReply(seq uint32, el Element) []byte {
+	var e encoder
+	list := e.setElems(unix.NFT_MSG_NEWSETELEM, 0, seq, web4)
+	if el.Permanent() {
+		e.elem(&el.Key)
+	} else {
+		e.elemFor(&el.Key, el.Expires, true)
+	}
+	e.close(list)
+	e.end()
+	return e.buf
 }
 
 func (k *fakeKernel) receive(b []byte) (int, error) {

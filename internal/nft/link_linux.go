@@ -119,13 +119,14 @@ func (l *link) askSome(id set.ID, keys []set.Key, unset time.Duration, found fun
 		return err
 	}
 	var failed error
+	answered := 0
 	for {
 		b, err := l.receive()
 		if err != nil {
 			return err
 		}
 		if b == nil {
-			return failed
+			break
 		}
 		for len(b) > 0 {
 			var m message
@@ -136,6 +137,7 @@ func (l *link) askSome(id set.ID, keys []set.Key, unset time.Duration, found fun
 			if i > uint32(len(keys)) {
 				return broken("reply to an unknown request: %w", errMalformed)
 			}
+			answered++
 			if r, ok := reply(m); ok {
 				if failed == nil && (i == 0 || r.errno != unix.ENOENT) {
 					failed = readError(id, r.errno)
@@ -158,6 +160,10 @@ func (l *link) askSome(id set.ID, keys []set.Key, unset time.Duration, found fun
 			}
 		}
 	}
+	if failed == nil && answered <= len(keys) {
+		return broken("%d replies to %d requests: %w", answered, len(keys)+1, errMalformed)
+	}
+	return failed
 }
 
 // encodeGetSet asks for a set's declaration.
@@ -174,4 +180,55 @@ func readError(id set.ID, errno syscall.Errno) error {
 		return fmt.Errorf("%s: %w: %w", id, ErrNoSet, errno)
 	}
 	return fmt.Errorf("reading %s: %w", id, errno)
+}
+
+// set reads one set's declaration.
+func (l *link) set(id set.ID) (s Set, err error) {
+	l.enc.reset()
+	l.encodeGetSet(id, l.nextSeq())
+	if err := l.send(); err != nil {
+		return Set{}, err
+	}
+	answered := false
+	var failed error
+	for {
+		b, err := l.receive()
+		if err != nil {
+			return Set{}, err
+		}
+		if b == nil {
+			break
+		}
+		for len(b) > 0 {
+			var m message
+			if m, b, err = l.take(b); err != nil {
+				return Set{}, err
+			}
+			if r, ok := reply(m); ok {
+				failed = readError(id, r.errno)
+			} else if s, err = decodeSet(m); err != nil {
+				failed = broken("set %s: %w", id, err)
+			}
+			answered = true
+		}
+	}
+	if failed != nil {
+		return Set{}, failed
+	}
+	if !answered {
+		return Set{}, broken("no reply about set %s: %w", id, errMalformed)
+	}
+	return s, nil
+}
+
+func (l *link) encodeDumpSets() {
+	l.enc.begin(nfType(unix.NFT_MSG_GETSET), unix.NLM_F_REQUEST|unix.NLM_F_DUMP, l.nextSeq(), unix.NFPROTO_UNSPEC, 0)
+	l.enc.end()
+}
+
+func (l *link) encodeDumpElements(id set.ID) {
+	l.enc.begin(nfType(unix.NFT_MSG_GETSETELEM), unix.NLM_F_REQUEST|unix.NLM_F_DUMP, l.nextSeq(), id.Family, 0)
+	l.enc.text(unix.NFTA_SET_ELEM_LIST_TABLE, id.Table)
+	l.enc.text(unix.NFTA_SET_ELEM_LIST_SET, id.Name)
+	l.enc.end()
 }

@@ -125,7 +125,7 @@ type Set struct {
 	Handle  uint64        // another one after the set was deleted and declared again
 
 	// Count is the number of elements, with those that have expired and are not
-	// yet collected. It is -1 where Features.Count is missing, and in events.
+	// yet collected. It is -1 where Features.Count is missing.
 	Count int
 }
 

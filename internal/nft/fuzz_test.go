@@ -1,0 +1,361 @@
+//go:build linux
+
+package nft
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/namewall/namewall/internal/set"
+	"golang.org/x/sys/unix"
+)
+
+var capture = flag.Bool("capture", false, "replace testdata/kernel by what the running kernel sends")
+
+const captures = "testdata/kernel"
+
+// recorder is a socket that keeps what was received.
+type recorder struct {
+	socket
+	received [][]byte
+}
+
+func (r *recorder) receive(b []byte) (int, error) {
+	n, err := r.socket.receive(b)
+	if err == nil {
+		r.received = append(r.received, append([]byte(nil), b[:n]...))
+	}
+	return n, err
+}
+
+// TestCaptures makes the fuzz tests' seeds, real messages of a kernel, anew if
+// the flag says so, and checks that those that are there can be read.
+func TestCaptures(t *testing.T) {
+	if *capture {
+		recordCaptures(t)
+	}
+	files, err := filepath.Glob(captures + "/*")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no captures in %s: %v", captures, err)
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sets, elements, others := 0, 0, 0
+		for len(b) > 0 {
+			m, rest, ok := nextMessage(b)
+			if !ok {
+				t.Fatalf("%s ends in the middle of a message", name)
+			}
+			b = rest
+			switch m.typ {
+			case nfType(unix.NFT_MSG_NEWSET), nfType(unix.NFT_MSG_DELSET):
+				if s, err := decodeSet(m); err != nil || s.ID.Table != "filter" {
+					t.Errorf("%s: %+v, %v", name, s, err)
+				}
+				sets++
+			case nfType(unix.NFT_MSG_NEWSETELEM), nfType(unix.NFT_MSG_DELSETELEM):
+				list, err := decodeElements(m)
+				if err != nil || string(list.table) != "filter" {
+					t.Errorf("%s: %v", name, err)
+				}
+				for ok := true; ok && err == nil; {
+					if _, ok, err = list.next(0); ok {
+						elements++
+					}
+				}
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			default:
+				others++
+			}
+		}
+		t.Logf("%s: %d sets, %d elements, %d others", name, sets, elements, others)
+	}
+}
+
+func recordCaptures(t *testing.T) {
+	k := newKernel(t)
+	const ruleset = `table inet filter {
+		set web4 { type ipv4_addr; flags timeout; timeout 1h; size 100; elements = { 198.18.0.1, 198.18.0.2 timeout 10m comment "x" }; }
+		set web6 { type ipv6_addr . inet_proto . inet_service; flags timeout; counter; elements = { 2001:db8::1 . tcp . 443 timeout 1h }; }
+		set ranges { type ipv4_addr; flags interval; elements = { 192.0.2.0/24 }; }
+		set pairs { type ipv4_addr . inet_service; flags interval; elements = { 192.0.2.0/24 . 80-90 }; }
+		map away { type ifname : verdict; elements = { "lo" : accept, * : drop }; }
+		chain c { type filter hook input priority 0; ip daddr { 192.0.2.1, 192.0.2.2 } accept; }
+	}`
+	k.Nft(ruleset)
+	save := func(name string, datagrams [][]byte) {
+		var all []byte
+		for _, d := range datagrams {
+			all = append(all, d...)
+		}
+		if err := os.WriteFile(filepath.Join(captures, name), all, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(captures, 0o755); err != nil {
+		t.Fatal(err)
+	}
+
+	s, err := newSocket(k.options(), 0, receiveBuffer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := &recorder{socket: s}
+	r, err := newReader(func() (socket, error) { return rec, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	sets, err := r.Sets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	save("sets", rec.received)
+	rec.received = nil
+	for _, s := range sets {
+		s.Known, s.Timeout, s.Interval, s.Map, s.Dynamic, s.Constant = true, true, false, false, false, false
+		if err := r.Elements(s, func(Element) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _ = r.Get(Set{ID: web4}, key4(1), key4(9))
+	_, _ = r.Get(Set{ID: set.ID{Family: set.Inet, Table: "filter", Name: "none"}}, key4(1))
+	save("elements", rec.received)
+	_ = r.Close()
+
+	w := k.writer()
+	rec = &recorder{socket: w.sock}
+	w.sock = rec
+	bad := add(1, time.Hour)
+	bad.Set.Name = "none"
+	_ = w.Commit([]Op{bad, add(5, time.Hour), add(2, time.Hour), refresh(6, time.Hour)})
+	save("replies", rec.received)
+
+	events, err := newSocket(k.options(), 0, watchBuffer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer events.close()
+	if err := events.conn.JoinGroup(unix.NFNLGRP_NFTABLES); err != nil {
+		t.Fatal(err)
+	}
+	k.Nft("flush set inet filter web4\nadd element inet filter web4 { 198.18.0.7 timeout 9m }")
+	k.Nft("delete table inet filter")
+	k.Nft(ruleset)
+	rec = &recorder{socket: events}
+	for b := make([]byte, receiveLen); ; {
+		if _, err := rec.receive(b); err != nil {
+			break
+		}
+	}
+	save("events", rec.received)
+}
+
+// seed adds the captures, whole and message by message.
+func seed(f *testing.F) {
+	files, err := filepath.Glob(captures + "/*")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no captures in %s: %v", captures, err)
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+		for len(b) > 0 {
+			_, rest, ok := nextMessage(b)
+			if !ok {
+				f.Fatalf("%s ends in the middle of a message", name)
+			}
+			f.Add(b[:len(b)-len(rest)])
+			b = rest
+		}
+	}
+}
+
+// FuzzDecode reads what a kernel might send with every decoder there is.
+func FuzzDecode(f *testing.F) {
+	seed(f)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for len(b) > 0 {
+			m, rest, ok := nextMessage(b)
+			if !ok {
+				return
+			}
+			if len(rest) >= len(b) {
+				t.Fatal("no end")
+			}
+			b = rest
+			_, _ = reply(m)
+			_ = doneError(m)
+			_, _ = decodeTable(m)
+			_, _ = decodeGeneration(m)
+			if s, err := decodeSet(m); err == nil {
+				_ = s.Usable()
+				if s.Known && set.KeyMax < s.Layout.Len() {
+					t.Errorf("%+v", s)
+				}
+			}
+			list, err := decodeElements(m)
+			for ok := true; ok && err == nil; {
+				var e Element
+				if e, ok, err = list.next(time.Hour); ok && (e.Timeout < 0 || e.Expires < 0) {
+					t.Errorf("%+v", e)
+				}
+			}
+		}
+	})
+}
+
+// FuzzEvents takes in a stream of events.
+func FuzzEvents(f *testing.F) {
+	seed(f)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var tr transaction
+		deliver := func(e Event) {
+			if e.Kind >= Ended {
+				t.Errorf("%+v", e)
+			}
+		}
+		for len(b) > 0 {
+			m, rest, ok := nextMessage(b)
+			if !ok {
+				return
+			}
+			b = rest
+			complete := tr.add(m)
+			if len(tr.events) > eventMax {
+				t.Errorf("%d events", len(tr.events))
+			}
+			if complete {
+				tr.flush(deliver)
+			}
+		}
+		tr.flush(deliver)
+	})
+}
+
+// FuzzReplies has a Reader and a Writer talk to who answers anything.
+func FuzzReplies(f *testing.F) {
+	seed(f)
+	f.Add(errorReply(3, 0))
+	f.Add(append(errorReply(2, unix.EEXIST), errorReply(3, 0)...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		answer := saying(b)
+		r, err := newReader(func() (socket, error) { return &fakeKernel{answer: answer}, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := Set{ID: web4, Known: true, Timeout: true}
+		_, _ = r.Set(web4)
+		_, _ = r.Sets()
+		_, _ = r.Get(s, key4(1), key4(2))
+		_ = r.Elements(s, func(Element) error { return nil })
+
+		k := &fakeKernel{answer: answer}
+		ops := []Op{add(1, time.Hour), {Kind: Add, Set: web6, Key: key6(1), Timeout: time.Hour}}
+		err = k.writer(Features{}).Commit(ops)
+		if err == nil && ops[0].Err == nil && ops[1].Err == nil && !acknowledges(b, 3) {
+			t.Error("taken for success")
+		}
+	})
+}
+
+// acknowledges tells whether b has an acknowledgement of a message.
+func acknowledges(b []byte, seq uint32) bool {
+	for len(b) > 0 {
+		m, rest, ok := nextMessage(b)
+		if !ok {
+			return false
+		}
+		if r, ok := reply(m); ok && r.errno == 0 && m.seq == seq {
+			return true
+		}
+		b = rest
+	}
+	return false
+}
+
+// FuzzCommit has a kernel refuse whatever it likes, for any operations, and
+// compares what Commit reports with what the kernel has committed.
+func FuzzCommit(f *testing.F) {
+	f.Add([]byte{1, 2, 3}, []byte{}, false)
+	f.Add([]byte{0, 0, 0, 1, 1, 2, 2, 64, 65}, []byte{0, 0, 1, 0, 0, 2}, true)
+	f.Add([]byte{0, 1, 2}, []byte{0, 2, 2, 2, 2, 2, 2, 2}, false)
+	f.Fuzz(func(t *testing.T, kinds, errnos []byte, modern bool) {
+		kinds = kinds[:min(len(kinds), 60)]
+		var ops []Op
+		for i, b := range kinds {
+			op := Op{Kind: Kind(b % 3), Set: web4, Key: key4(i), Timeout: time.Hour}
+			if b&64 != 0 {
+				op.Set.Name = "other"
+			}
+			ops = append(ops, op)
+		}
+		said := 0
+		k := &fakeKernel{
+			refuse: func(_, message int, m message) unix.Errno {
+				if message == 0 || m.typ>>8 != unix.NFNL_SUBSYS_NFTABLES || said >= len(errnos) {
+					return 0
+				}
+				said++
+				n := int(errnos[said-1]) % (2 * len(elementErrnos))
+				if n >= len(elementErrnos) {
+					return 0
+				}
+				return elementErrnos[n]
+			},
+			held: func(key set.Key) (Element, bool) {
+				switch key.Bytes()[3] % 3 {
+				case 0:
+					return Element{Key: key}, true
+				case 1:
+					return Element{Key: key, Timeout: time.Minute, Expires: time.Minute}, true
+				}
+				return Element{}, false
+			},
+		}
+		w := k.writer(Features{Update: modern, Destroy: modern})
+		if err := w.Commit(ops); err != nil {
+			t.Fatal(err)
+		}
+		if most := 4*len(ops) + 1; k.tries > most {
+			t.Errorf("%d tries for %d operations", k.tries, len(ops))
+		}
+		done := make(map[string]uint16) // the last message about an element
+		for _, m := range k.committed {
+			list, err := decodeElements(m)
+			for ok := true; ok && err == nil; {
+				var e Element
+				if e, ok, err = list.next(0); ok {
+					done[fmt.Sprintf("%s %v", list.name, e.Key)] = m.typ & 0xff
+				}
+			}
+		}
+		for i, op := range ops {
+			last, changed := done[fmt.Sprintf("%s %v", op.Set.Name, op.Key)]
+			added := changed && last == unix.NFT_MSG_NEWSETELEM
+			switch {
+			case op.Err != nil && changed:
+				t.Errorf("operation %d failed with %v, and was committed", i, op.Err)
+			case op.Err == nil && op.Kind != Delete && added == op.Found:
+				t.Errorf("operation %d: committed %v, found %v", i, added, op.Found)
+			case op.Err == nil && op.Kind == Delete && added:
+				t.Errorf("operation %d added", i)
+			}
+			if op.Err != nil && !errors.As(op.Err, new(*Error)) {
+				t.Errorf("operation %d: %v", i, op.Err)
+			}
+		}
+	})
+}

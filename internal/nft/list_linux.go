@@ -1,0 +1,144 @@
+package nft
+
+import (
+	"cmp"
+	"encoding/binary"
+	"hash/maphash"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// dumpTries is how often a list is asked for until it was read undisturbed.
+// Every commit in the namespace disturbs every list, so that many more would not
+// help.
+const dumpTries = 6
+
+// listing is a list to read from the kernel.
+type listing struct {
+	request func()              // encodes the request, before every reading
+	message func(message) error // takes one message of the list
+
+	// complete tells, after a reading of so many datagrams that nothing is known
+	// to have disturbed, whether to believe it. nil means yes.
+	complete func(datagrams int) bool
+}
+
+// dump reads a list until it was read undisturbed.
+func (l *link) dump(li listing) error {
+	for range dumpTries {
+		l.enc.reset()
+		li.request()
+		if err := l.send(); err != nil {
+			return err
+		}
+		datagrams, interrupted, err := l.read(li.message)
+		if err != nil {
+			return err
+		}
+		if !interrupted && (li.complete == nil || li.complete(datagrams)) {
+			return nil
+		}
+	}
+	return ErrInterrupted
+}
+
+// read reads the replies of a dump to the end, also after each has failed: what
+// is not read now would come before the next reply.
+//
+// A commit in between shows in the ruleset's generation, of which every message
+// has the lower half. The flag that netlink has for this is not set for elements
+// by all kernels (nf_tables_dump_set).
+func (l *link) read(each func(message) error) (datagrams int, interrupted bool, err error) {
+	var failed error
+	generation := -1
+	for ; ; datagrams++ {
+		b, err := l.receive()
+		if err != nil {
+			return 0, false, err
+		}
+		if b == nil {
+			return 0, false, broken("list without an end: %w", errMalformed)
+		}
+		for len(b) > 0 {
+			var m message
+			if m, b, err = l.take(b); err != nil {
+				return 0, false, err
+			}
+			if m.seq != l.seq {
+				return 0, false, broken("list: %w", errMalformed)
+			}
+			interrupted = interrupted || m.flags&unix.NLM_F_DUMP_INTR != 0
+			r, refused := reply(m)
+			switch {
+			case refused:
+				return datagrams, false, cmp.Or(failed, error(r.errno))
+			case m.typ == unix.NLMSG_DONE:
+				return datagrams, interrupted, cmp.Or(failed, doneError(m))
+			case failed == nil:
+				failed = each(m)
+			}
+			if g := m.generation(); generation < 0 {
+				generation = g
+			} else if g != generation {
+				interrupted = true
+			}
+		}
+	}
+}
+
+// doneError is the error that a dump ended with, if any.
+func doneError(m message) error {
+	if len(m.body) < 4 {
+		return nil
+	}
+	if n := int32(binary.NativeEndian.Uint32(m.body)); n < 0 {
+		return syscall.Errno(-n)
+	}
+	return nil
+}
+
+// checksums tells whether two readings of a set's elements agree.
+//
+// The kernel resizes the hash table of a set behind the commits' backs, after
+// many insertions or expirations, and a list that is going on then skips
+// elements and repeats others (nft_rhash_walk counts elements from the beginning
+// of the table): of 5 000 elements that were dumped right after they had been
+// added, 1 200 have been seen to be missing. Nothing in the list tells of it.
+type checksums struct {
+	seed      maphash.Seed
+	since     time.Time
+	now, last checksum
+}
+
+type checksum struct {
+	elements int
+	keys     uint64 // the sum of the keys' hashes
+}
+
+// dying is the rest of life from which on an element may expire between two
+// readings, and so is none of what they have to agree on.
+const dying = time.Minute
+
+// next begins a reading.
+func (c *checksums) next() {
+	if c.since.IsZero() {
+		c.since, c.seed = time.Now(), maphash.MakeSeed()
+	}
+	c.last, c.now = c.now, checksum{}
+}
+
+func (c *checksums) add(e Element) {
+	if e.Permanent() || e.Expires+time.Since(c.since) > dying {
+		c.now.elements++
+		c.now.keys += maphash.Comparable(c.seed, e.Key)
+	}
+}
+
+// complete tells whether the reading that has ended is to be believed: it agrees
+// with the one before, or was too short for anything to happen in it. The end of
+// a list is in a datagram of its own.
+func (c *checksums) complete(datagrams int) bool {
+	return datagrams <= 1 || c.now == c.last
+}
