@@ -22,7 +22,7 @@ func kernelSets() (sets, error) {
 	list, err := r.Sets()
 	switch {
 	case errors.Is(err, syscall.EPERM):
-		return nil, fmt.Errorf("the kernel's sets can't be read without CAP_NET_ADMIN: run as root, or as the service does, or compare with a file by --nft")
+		return nil, errors.New("the kernel's sets can't be read without CAP_NET_ADMIN: run as root, or as the service does, or compare with a file by --nft")
 	case err != nil:
 		return nil, fmt.Errorf("the kernel's sets can't be read: %w", err)
 	}
