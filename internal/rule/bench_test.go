@@ -110,3 +110,16 @@ func BenchmarkJudge(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkParsePattern(b *testing.B) {
+	for _, s := range []string{"api.example.com", "fe-*.example.com", "bücher.example"} {
+		b.Run(s, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := ParsePattern(s); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -72,6 +72,23 @@ func TestMatchPatterns(t *testing.T) {
 	}
 }
 
+// Globs of all shapes below one name don't get into one another's way.
+func TestMatchGlobsOfOneName(t *testing.T) {
+	var rules []*Rule
+	for i, glob := range []string{"a*", "aaa*", "a*b", "a*aab", "*b", "*aab", "aaa*b"} {
+		rules = append(rules, &Rule{Index: i, Name: glob, Names: []Names{lineOf(t, glob+".example.com")}})
+	}
+	m := NewMatcher(rules)
+	for name, want := range map[string]string{
+		"a": "a*", "b": "*b", "ab": "a* a*b *b", "aaa": "a* aaa*", "aab": "a* a*b *b *aab", "aaab": "a* aaa* a*b a*aab *b *aab aaa*b",
+		"caab": "*b *aab", "aaac": "a* aaa*", "c": "",
+	} {
+		if got := hits(m, name+".example.com.", netip.Addr{}); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestMatchNeverANameTooLong(t *testing.T) {
 	m := NewMatcher([]*Rule{{Name: "r", Names: []Names{lineOf(t, "*")}}})
 	if got := hits(m, strings.Repeat("a.", 128), netip.Addr{}); got != "" {
@@ -174,6 +191,7 @@ func TestMatcherEmpty(t *testing.T) {
 	}{
 		{"no rules", nil, true},
 		{"a rule without names", []*Rule{{Except: lineOf(t, "*").Patterns}}, true},
+		{"a line without patterns", []*Rule{{Names: []Names{{}}}}, true},
 		{"a name", []*Rule{{}, {Index: 1, Names: []Names{lineOf(t, "a")}}}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -221,23 +239,25 @@ func TestNewMatcherIsLinear(t *testing.T) {
 	for i := range rules {
 		var n Names
 		for j := range patterns {
-			n.Patterns = append(n.Patterns, mustParse(t, fmt.Sprintf("fe%d-*-x.example.com", j)))
+			p := mustParse(t, fmt.Sprintf("fe%d-*-x.example.com", j))
+			n.Patterns = append(n.Patterns, p, p)
 		}
 		all = append(all, &Rule{Index: i, Names: []Names{n}})
 	}
 	m := NewMatcher(all)
+	// Each is twice in its line, and one list element.
 	if got := len(m.trie.refs) - 1; got != rules*patterns {
 		t.Errorf("%d list elements", got)
 	}
-	// The root, com, example.com; each glob, and its part before the *.
-	if got := len(m.trie.nodes); got != 3+2*patterns {
+	// com, example.com; each glob, and its part before the *.
+	if got := len(m.trie.nodes); got != 2+2*patterns {
 		t.Errorf("%d nodes", got)
 	}
 }
 
 func TestMatchAllocatesNothing(t *testing.T) {
 	m, names := benchMatcher(t, 1000)
-	names = append(names, "www.google.com.", `a\.b.example.com.`, ".")
+	names = append(names, "www.google.com.", `a\.b.example.com.`, ".", strings.Repeat(`\000`, 400))
 	dst := make([]Match, 0, 8)
 	excepting := m.lines[0].of.rule
 	n := testing.AllocsPerRun(100, func() {
@@ -258,6 +278,7 @@ func FuzzMatch(f *testing.F) {
 	f.Add("api.example.com *.example.com", "fe-*.example.com", "*", "test.example.com", "api|example|com")
 	f.Add("*.b", "a*.b *a.b a*a.b", "*.a.b", "*.a.a.b", "a|a|b")
 	f.Add("*32.x", `b.x`, "a.b.x", "", "a.b|x")
+	f.Add("a*.x aaa*.x a*b.x a*aab.x", "*b.x *aab.x", "a* aaa* *b", "aa*.x a*ab.x", "aaaaab|x")
 	f.Add("*", "com", "*com", "c*m", "\x20|\\|*")
 	f.Fuzz(func(t *testing.T, first, second, third, except, name string) {
 		texts := [][]string{patternsIn(first), patternsIn(second), patternsIn(third)}

@@ -20,7 +20,8 @@ func TestFold(t *testing.T) {
 		{"blank", `a\032b.com.`, "a\x00b.com"},
 		{"digits behind a blank", `a\0321.com.`, "a\x001.com"},
 		{"needless escapes", `\a\112\073.com.`, "api.com"},
-		{"an octet that is none", `\256.com.`, "\x00.com"},
+		{"an octet that is none", `\353.com.`, "\x00.com"},
+		{"an escape at the end", `com\046`, "com\x00"},
 		{"short number", `\04.com.`, "04.com"},
 		{"torn", `com\`, "com\x00"},
 		{"longest", strings.Repeat("a.", 127), strings.Repeat("a.", 126) + "a"},
@@ -38,7 +39,7 @@ func TestFold(t *testing.T) {
 			}
 		})
 	}
-	for _, in := range []string{strings.Repeat("a.", 127) + "a.", strings.Repeat(`\000`, 254), strings.Repeat(`\000`, 253) + ".a."} {
+	for _, in := range []string{strings.Repeat("a.", 126) + "aa.", strings.Repeat("a.", 126) + "aa", strings.Repeat(`\000`, 254), strings.Repeat(`\000`, 253) + ".a."} {
 		if got, ok := fold(nil, in); ok {
 			t.Errorf("%q was taken for a name: %q", in, got)
 		}

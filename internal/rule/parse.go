@@ -31,10 +31,11 @@ func canonical(s string) (string, error) {
 	s = strings.TrimSuffix(dots.Replace(s), ".")
 	first, rest, more := strings.Cut(s, ".")
 	switch {
-	case s == "", s == "*":
+	case s == "", s == ".", s == "*":
 		return "", errors.New("it is the root: write * for every name")
 	case first == "":
-		return "", fmt.Errorf("it begins with a dot: write *%s for the names below, and %s for the name itself", s, s[1:])
+		name := strings.TrimLeft(s, ".")
+		return "", fmt.Errorf("it begins with a dot: write *.%s for the names below, and %s for the name itself", name, name)
 	case strings.Count(first, "*") > 1, strings.Contains(rest, "*"):
 		return "", errors.New("there can be one *, in the leftmost label: write *.example.com for all names below, at any depth")
 	case !strings.Contains(first, "*"):
@@ -96,6 +97,7 @@ func wildLabel(label string) (string, error) {
 
 // hostName is the canonical form of a name without wildcards.
 func hostName(s string) (string, error) {
+	mapped := !ascii(s)
 	labels := strings.Split(s, ".")
 	for i, label := range labels {
 		label, err := aLabel(label)
@@ -108,8 +110,11 @@ func hostName(s string) (string, error) {
 	if len(s) > maxName {
 		return "", errLong
 	}
-	// Mapping may have made an address: there are other digits than ASCII's.
-	return s, mistaken(s)
+	if mapped {
+		// There are other digits than ASCII's.
+		return s, mistaken(s)
+	}
+	return s, nil
 }
 
 // aLabel is the canonical form of a label. Labels that are ASCII already are not
@@ -139,7 +144,7 @@ var dots = strings.NewReplacer("\u3002", ".", "\uff0e", ".", "\uff61", ".")
 
 // profile maps as for a look-up. Which ASCII characters a label may have is left
 // to checkCharacters, because '_' is one.
-var profile = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.BidiRule(), idna.StrictDomainName(false))
+var profile = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(false))
 
 func ascii(s string) bool {
 	for i := range len(s) {

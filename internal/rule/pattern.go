@@ -36,12 +36,12 @@ func (p Pattern) Exact() (name string, ok bool) {
 	return p.text + ".", true
 }
 
-// glob splits a pattern with a * inside its leftmost label: what stands before
-// and behind the *, and the name of which the label is a child.
+// glob splits a pattern with a * in its leftmost label: what stands before and
+// behind the *, and the name of which the label is a child.
 func (p Pattern) glob() (prefix, suffix, parent string, ok bool) {
 	label, parent, _ := strings.Cut(p.text, ".")
 	prefix, suffix, ok = strings.Cut(label, "*")
-	return prefix, suffix, parent, ok && label != "*"
+	return prefix, suffix, parent, ok
 }
 
 // below is the name below which p matches everything; empty for the root.

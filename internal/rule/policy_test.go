@@ -113,7 +113,7 @@ func TestJudgeEmbedded(t *testing.T) {
 			2001:0:808:808::f5ff:fffe=admit ::ffff:10.0.0.1=special 64:ff9b:1:a00:0:100::=special`},
 		{"a pass line about the inner", "pass 10.0.0.0/8 8.8.8.8", `64:ff9b::10.0.0.1=pass 2600::5efe:10.0.0.1=pass
 			2001:0:808:808::f5ff:fffe=pass 2001:0:a00:1::f7f7:f7f7=pass 2001:0:909:909::f5ff:fffe=pass ::ffff:10.0.0.1=special`},
-		{"a line too short for both", "allow ::/0 2000::/3 64:ff9b::/95 2002::/15 2001::/31 2600::/95", `64:ff9b::10.0.0.1=special
+		{"a line too short for both", "allow ::/0 2000::/3 64:ff9b::/95 2002::/15 2001::/31 2600:0:0:0:0:5efe::/95", `64:ff9b::10.0.0.1=special
 			64:ff9b::8.8.8.8=admit 2002:a00:1::1=special 2001:0:a00:1::f7f7:f7f7=special 2600::5efe:10.0.0.1=special
 			::ffff:8.8.8.8=special ::ffff:10.0.0.1=special ::10.0.0.1=special ::1=special 64:ff9b:1:a00:0:100::=special
 			64:ff9b:1:808:8:800::=special`},
@@ -162,10 +162,20 @@ func TestJudgeDNS64(t *testing.T) {
 		site := Site{DNS64: prefixes(t, "2600:64::/32 2600:64:808:808::/96")}
 		check(t, new(Policy), site, "2600:64:808:808::8.8.8.8=admit 2600:64:808:808::10.0.0.1=special 2600:64:a00:1::8.8.8.8=special")
 	})
-	t.Run("no such prefix", func(t *testing.T) {
-		site := Site{DNS64: prefixes(t, "fd00::/8 fd00:64::/95 fd00:64::/97 fd00:64::/128 10.0.0.0/32")}
-		check(t, new(Policy), site, "fd00:64::=special fd00:64::8.8.8.8=special 10.0.0.0=special 8.8.8.8=admit")
+	t.Run("with ISATAP behind it", func(t *testing.T) {
+		site := Site{DNS64: prefixes(t, "2600:64::/32")}
+		check(t, policy(t, "allow 2600:64:808::/48", ""), site, "2600:64:808:808::5efe:10.0.0.1=special 2600:64:808:808::1=admit")
 	})
+	t.Run("no such prefix", func(t *testing.T) {
+		site := Site{DNS64: prefixes(t, "fd00::/8 fd00:64::/95 fd00:64::/97 fd00:64::/128 fd00:64::8:0:0/95 10.0.0.0/32")}
+		check(t, new(Policy), site, "fd00:64::=special fd00:64::8:808:808=special fd00:64::8.8.8.8=special 10.0.0.0=special 8.8.8.8=admit")
+	})
+}
+
+// A line that does not speak leaves it to the node's.
+func TestJudgeEmbeddedByTheNode(t *testing.T) {
+	check(t, policy(t, "pass ::/0", "allow 64:ff9b::/96"), Site{}, "64:ff9b::10.0.0.1=admit 2600::1=pass")
+	check(t, policy(t, "pass 64:ff9b::/96", "allow 64:ff9b::a00:0/104"), Site{}, "64:ff9b::10.0.0.1=pass")
 }
 
 func TestJudgeOwn(t *testing.T) {

@@ -39,6 +39,7 @@ func TestParsePrefixErrors(t *testing.T) {
 		"::ffff:192.0.2.0/120": "write 192.0.2.0/24",
 		"::ffff:192.0.2.1":     "write 192.0.2.1",
 		"::ffff:192.0.2.1/120": "write 192.0.2.0/24",
+		"::ffff:0:0/96":        "write 0.0.0.0/0",
 	} {
 		if p, err := ParsePrefix(in); err == nil || !strings.Contains(err.Error(), "'"+in+"'") || !strings.HasSuffix(err.Error(), remedy) {
 			t.Errorf("%s: got %v, %v", in, p, err)

@@ -51,8 +51,8 @@ func (n uint128) less(m uint128) bool {
 	return n.hi < m.hi || n.hi == m.hi && n.lo < m.lo
 }
 
-// newTable makes the table of entries. Of those with the same prefix the last
-// one counts.
+// newTable makes the table of entries. Those with the same prefix have the same
+// value.
 func newTable[V any](entries []entry[V]) table[V] {
 	var v4, v6 []entry[V]
 	for _, e := range entries {
@@ -72,7 +72,7 @@ func newRanges[V any](entries []entry[V]) ranges[V] {
 		return r
 	}
 	// A prefix comes before those inside it.
-	slices.SortStableFunc(entries, func(a, b entry[V]) int {
+	slices.SortFunc(entries, func(a, b entry[V]) int {
 		if c := a.prefix.Addr().Compare(b.prefix.Addr()); c != 0 {
 			return c
 		}

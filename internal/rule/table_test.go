@@ -62,14 +62,6 @@ func TestTable(t *testing.T) {
 	})
 }
 
-func TestTableLastOfEqualsCounts(t *testing.T) {
-	p := netip.MustParsePrefix("192.0.2.0/24")
-	table := newTable([]entry[int]{{p, 1}, {p, 2}})
-	if got := table.find(p.Addr()).value; got != 2 {
-		t.Errorf("got %d", got)
-	}
-}
-
 func TestLastAddr(t *testing.T) {
 	for in, want := range map[string]string{
 		"192.0.2.0/23": "192.0.3.255", "0.0.0.0/0": "255.255.255.255", "192.0.2.1/32": "192.0.2.1",
