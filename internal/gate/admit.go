@@ -179,9 +179,12 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	if covered {
 		return Promised, true
 	}
-	if b.batch == nil || b.writing < need {
+	if b.batch == nil || b.writing < need && !g.queue.raise(b.batch, b.index, until) {
 		b.writing = until
-		b.batch, b.index = g.queue.add(write{set: ks, binding: b, key: gr.key, epoch: epoch, until: until, fresh: fresh})
+		b.batch, b.index = g.queue.add(write{binding: b, epoch: epoch, until: until, fresh: fresh})
+	}
+	if b.writing < need {
+		b.writing = until
 	}
 	gr.write, gr.index = b.batch, b.index
 	return Unjudged, false

@@ -78,9 +78,15 @@ func (g *Gate) changed(ks *kernelSet, e nft.Event) {
 		}
 	}
 	b.epoch, b.held, b.own = st.epoch, held, false
-	// Whether a write that is under way came before or after this is not known.
-	b.batch = nil
-	if now := g.now(); b.until > now && held < b.until {
+	if b.batch != nil {
+		if g.queue.waiting(b.batch) {
+			return // it will be written anyway
+		}
+		// Whether the write that is under way came before or after this is not
+		// known. Whoever waits for it will look again.
+		b.batch = nil
+	}
+	if b.until > g.now() && held < b.until {
 		g.restore(b, st.epoch)
 		g.watch.Healed(1)
 	}

@@ -42,20 +42,29 @@ func (g *Gate) expire(now moment, busy bool) {
 	}
 }
 
-// ripe decides about a binding whose bucket was reached. The shard is locked.
+// ripe decides about a binding whose bucket was reached. It is kept for as long
+// as the kernel has its element, so that nobody takes the key for new. The shard
+// is locked.
 func (g *Gate) ripe(s *shard, b *binding, now moment, busy bool) {
-	switch due := b.due(); {
+	due := b.due()
+	end := due
+	if b.own {
+		end += kernelExtra
+	}
+	switch {
 	case due == forever:
 		s.wheel.add(b, now+permanentCheck)
 	case due > now:
 		s.wheel.add(b, due)
 	case b.batch != nil:
 		s.wheel.add(b, now)
-	default:
-		if busy && b.own {
-			g.queue.delete(write{set: b.set, key: b.at.key, epoch: b.epoch})
-		}
+	case end <= now:
 		g.drop(s, b)
+	default:
+		if busy {
+			g.queue.delete(write{binding: b, epoch: b.epoch})
+		}
+		s.wheel.add(b, end)
 	}
 }
 

@@ -305,9 +305,7 @@ func (k *keeper) refill(ks *kernelSet, epoch uint32) int {
 // shard is locked.
 func (g *Gate) restore(b *binding, epoch uint32) *batch {
 	b.writing = b.until
-	b.batch, b.index = g.queue.add(write{
-		set: b.set, binding: b, key: b.at.key, epoch: epoch, until: b.until, heal: true,
-	})
+	b.batch, b.index = g.queue.add(write{binding: b, epoch: epoch, until: b.until, heal: true})
 	return b.batch
 }
 

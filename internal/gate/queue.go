@@ -1,10 +1,6 @@
 package gate
 
-import (
-	"sync"
-
-	"github.com/namewall/namewall/internal/set"
-)
+import "sync"
 
 // batchMax is the most elements that one commit carries. Each takes the kernel
 // about a microsecond during which no other nftables user gets in, so a full
@@ -18,18 +14,19 @@ type batch struct {
 	writes []write
 	// done is closed when the outcome of each write is known.
 	done chan struct{}
+	// taken: the writer has it, and nothing can be changed any more. The
+	// queue's mutex guards it.
+	taken bool
 }
 
 // write is one element on its way to the kernel.
 type write struct {
-	set     *kernelSet
 	binding *binding
-	key     set.Key
 	epoch   uint32 // the set's life that it is meant for
 	until   moment // the life that it gives
 	fresh   bool   // nothing is known of such an element in the kernel
 	heal    bool   // nobody waits for it
-	delete  bool   // take the element out; binding is nil
+	delete  bool   // take the element out
 	skip    bool   // the writer found that nothing was to be done
 	err     error  // valid when the batch is done
 }
@@ -72,6 +69,26 @@ func (q *queue) add(w write) (*batch, int32) {
 	return b, int32(len(b.writes) - 1)
 }
 
+// raise makes a write longer that is still queued. It reports false if it is too
+// late for that: a commit names an element once, so another one has to follow.
+func (q *queue) raise(b *batch, index int32, until moment) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if b.taken {
+		return false
+	}
+	b.writes[index].until = max(b.writes[index].until, until)
+	return true
+}
+
+// waiting tells whether a batch has not been taken yet, so that what it writes
+// comes after everything that has happened so far.
+func (q *queue) waiting(b *batch) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return !b.taken
+}
+
 // take waits for the next batch; nil when the queue is closed.
 func (q *queue) take() *batch {
 	q.mu.Lock()
@@ -92,8 +109,9 @@ func (q *queue) take() *batch {
 	}
 }
 
-// bury fills a batch up with deletions. The queue is locked.
+// bury fills a batch that is taken up with deletions. The queue is locked.
 func (q *queue) bury(b *batch) *batch {
+	b.taken = true
 	n := min(len(q.dead), batchMax-len(b.writes))
 	b.writes = append(b.writes, q.dead[:n]...)
 	if q.dead = q.dead[n:]; len(q.dead) == 0 {

@@ -134,7 +134,11 @@ func TestAskedForAgainBeforeTheDeletion(t *testing.T) {
 		go b.ask("other.example.com.", time.Second, addr2) // a batch that is under way
 		time.Sleep(11 * time.Second)
 		ks := b.gate.known()[0]
-		b.gate.queue.delete(write{set: ks, key: key4(addr1), epoch: ks.state.Load().epoch})
+		s, h := b.gate.locate(ks.slot(key4(addr1)))
+		s.mu.Lock()
+		dying := s.find(h, ks.slot(key4(addr1)))
+		s.mu.Unlock()
+		b.gate.queue.delete(write{binding: dying, epoch: ks.state.Load().epoch})
 		done := make(chan *Question)
 		go func() { done <- b.ask("www.example.com.", time.Second, addr1) }()
 		synctest.Wait()

@@ -77,25 +77,25 @@ func (g *Gate) commit(b *batch, ops []nft.Op) []nft.Op {
 // anything that was promised since it was queued: no write ever shortens a
 // life.
 func (g *Gate) prepare(w *write, now moment) bool {
-	if st := w.set.state.Load(); st.err != nil || st.epoch != w.epoch {
+	if st := w.binding.set.state.Load(); st.err != nil || st.epoch != w.epoch {
 		w.skip, w.err = true, errOvertaken
 		return false
 	}
-	at := w.set.slot(w.key)
-	s, h := g.locate(at)
+	own := w.binding
+	s, _ := g.locate(own.at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if w.delete {
 		// Somebody may have asked for it again since.
-		w.skip = s.find(h, at) != nil
+		w.skip = own.gone || own.batch != nil || own.due() > now
 		return !w.skip
 	}
-	held := w.binding.holds(w.epoch)
+	held := own.holds(w.epoch)
 	if held >= w.until {
 		w.skip = true
 		return false
 	}
-	w.until = max(w.until, w.binding.until)
+	w.until = max(w.until, own.until)
 	if w.fresh = w.fresh && held == 0; w.heal && w.until <= now {
 		w.skip = true
 		return false
@@ -104,7 +104,7 @@ func (g *Gate) prepare(w *write, now moment) bool {
 }
 
 func (w *write) op(now moment) nft.Op {
-	op := nft.Op{Set: w.set.id, Key: w.key}
+	op := nft.Op{Set: w.binding.set.id, Key: w.binding.at.key}
 	switch {
 	case w.delete:
 		op.Kind = nft.Delete
@@ -141,18 +141,21 @@ func (g *Gate) send(ops []nft.Op) error {
 // this write's to tell, and whoever waits for it looks again.
 func (g *Gate) settle(b *batch, i int32, now moment) {
 	w := &b.writes[i]
-	if w.delete {
-		return
-	}
-	s, _ := g.locate(w.set.slot(w.key))
+	own := w.binding
+	s, _ := g.locate(own.at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	own := w.binding
+	if w.delete {
+		if !w.skip && w.err == nil && !own.gone && own.batch == nil && own.due() <= now {
+			g.drop(s, own)
+		}
+		return
+	}
 	if own.batch != b || own.index != i {
 		return
 	}
 	own.batch = nil
-	if w.err == nil && w.set.state.Load().epoch == w.epoch {
+	if w.err == nil && w.binding.set.state.Load().epoch == w.epoch {
 		if !w.skip {
 			own.held, own.epoch, own.own = max(own.holds(w.epoch), w.until), w.epoch, true
 		}
@@ -170,25 +173,26 @@ func (g *Gate) settle(b *batch, i int32, now moment) {
 // refused draws the consequences of one element's error beyond its own answer.
 func (g *Gate) refused(w *write, now moment) {
 	g.watch.Refused(nft.ErrnoName(w.err))
+	ks := w.binding.set
 	if errors.Is(w.err, nft.ErrNoSet) {
 		// Its deletion has overtaken the event that tells of it.
-		w.set.lose(now, w.err)
-		w.set.stale.Store(true)
+		ks.lose(now, w.err)
+		ks.stale.Store(true)
 		g.wake()
 		return
 	}
 	err := w.err
 	if errors.Is(err, nft.ErrFull) {
 		err = nft.ErrFull // who tells of it names the set
-		w.set.fullUntil.Store(int64(now + fullPause))
+		ks.fullUntil.Store(int64(now + fullPause))
 	}
-	w.set.trouble.Store(&trouble{err, now})
+	ks.trouble.Store(&trouble{err, now})
 }
 
 // accepted ends a set's trouble, if it had any. A refresh proves nothing of a
 // set that is full.
 func (g *Gate) accepted(w *write) {
-	if w.fresh && w.set.trouble.Load() != nil {
-		w.set.trouble.Store(nil)
+	if ks := w.binding.set; w.fresh && ks.trouble.Load() != nil {
+		ks.trouble.Store(nil)
 	}
 }
