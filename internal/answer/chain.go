@@ -82,7 +82,7 @@ func (w *Walk) link(answer []dns.RR, name, next string) {
 	first := len(w.Links)
 	for _, i := range w.aliases {
 		h := answer[i].Header()
-		l := Link{TTL: seconds(h.Ttl)}
+		l := Link{Next: next, TTL: seconds(h.Ttl)}
 		switch rr := answer[i].(type) {
 		case *dns.CNAME:
 			if !sameName(h.Name, name) {

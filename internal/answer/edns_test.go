@@ -34,7 +34,7 @@ func TestReasons(t *testing.T) {
 			t.Errorf("got %v, want %d", test.ede, test.code)
 		}
 	}
-	for _, text := range []string{strings.Repeat("x", 300), "x" + strings.Repeat("é", 300), "bad \xff byte"} {
+	for _, text := range []string{strings.Repeat("x", maxText+1), "x" + strings.Repeat("é", 300), "bad \xff byte"} {
 		got := Failed(text).ExtraText
 		if len(got) > maxText || !utf8.ValidString(got) || len(text) > maxText && len(got) < maxText-3 {
 			t.Errorf("%d bytes of %q", len(got), got)
@@ -78,7 +78,10 @@ var refusals = map[string]func(m *dns.Msg, client Client) *dns.Msg{
 func TestReasonIsSent(t *testing.T) {
 	below := map[string]func(m *dns.Msg){
 		"no OPT": func(*dns.Msg) {},
-		"an OPT": func(m *dns.Msg) { m.SetEdns0(4096, true) },
+		"an OPT": func(m *dns.Msg) {
+			m.SetEdns0(4096, true)
+			m.IsEdns0().SetZ(0x3fff)
+		},
 		"an OPT with a reason": func(m *dns.Msg) {
 			m.SetEdns0(4096, true)
 			m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeStaleAnswer}}
@@ -113,7 +116,11 @@ func TestReasonIsSent(t *testing.T) {
 				if len(got) != want || !strings.Contains(got[want-1], "rule web: ") {
 					t.Errorf("%s, %s: got %q", refusal, name, got)
 				}
-				if sent.IsEdns0().Do() != client.DO || sent.IsEdns0().UDPSize() != 1232 {
+				want = 0
+				if client.DO {
+					want = 1 << 15
+				}
+				if flags := int(uint16(sent.IsEdns0().Hdr.Ttl)); flags != want || sent.IsEdns0().UDPSize() != 1232 {
 					t.Errorf("%s, %s: got %v", refusal, name, sent.IsEdns0())
 				}
 			}

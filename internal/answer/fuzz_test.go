@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
-	"pgregory.net/rapid"
 )
 
 // seed adds the answers of the tests, on the wire.
@@ -69,13 +68,4 @@ func FuzzShape(f *testing.F) {
 		}
 		checkShape(t, m, m.Question[0].Name, m.Question[0].Qtype, cut)
 	})
-}
-
-// FuzzGenerated drives the generators of the properties: its messages are all
-// sound, so that it soon gets to the odd chains.
-func FuzzGenerated(f *testing.F) {
-	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
-		m := someMessage.Draw(t, "message")
-		checkShape(t, m, m.Question[0].Name, m.Question[0].Qtype, someCut.Draw(t, "cut"))
-	}))
 }

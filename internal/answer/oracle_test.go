@@ -286,6 +286,29 @@ func oracleAddrs(rr dns.RR) (addrs []netip.Addr, bad bool) {
 	return addrs, bad
 }
 
+// services are the links of the SVCB and HTTPS records at the chain's end.
+func (o *oracle) services(m *dns.Msg) []oracleLink {
+	var links []oracleLink
+	end := o.names[len(o.names)-1]
+	for i, rr := range m.Answer {
+		if _, asked := o.index[i]; !asked {
+			continue
+		}
+		var target string
+		switch rr := rr.(type) {
+		case *dns.HTTPS:
+			target = wire(rr.Target)
+		case *dns.SVCB:
+			target = wire(rr.Target)
+		}
+		if target != "" && target != "\x00" && target != end {
+			ttl := uint32(oracleTTL(rr.Header().Ttl) / time.Second)
+			links = append(links, oracleLink{dns.TypeSVCB, end, target, ttl})
+		}
+	}
+	return links
+}
+
 // linkSet is the links without order and duplicates, the least TTL for each.
 func linkSet(links []oracleLink) []oracleLink {
 	links = slices.Clone(links)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,7 +152,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 
 func sortWalk(w *Walk) {
 	slices.SortFunc(w.Addrs, func(a, b Addr) int {
-		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.TTL, b.TTL))
+		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.TTL, b.TTL), strings.Compare(fmt.Sprint(a.Hint), fmt.Sprint(b.Hint)))
 	})
 	slices.SortFunc(w.Links, func(a, b Link) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Owner, b.Owner),

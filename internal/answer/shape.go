@@ -1,7 +1,6 @@
 package answer
 
 import (
-	"math"
 	"slices"
 	"time"
 
@@ -17,8 +16,8 @@ type Cut struct {
 	Max time.Duration
 	// Client is who gets the answer.
 	Client Client
-	// EDE is why something was cut, nil for nothing to say. A client that sent
-	// no OPT doesn't get it. It becomes part of the answer.
+	// EDE is why something was cut, nil for nothing to say. It is told to a
+	// client that sent an OPT, and becomes part of the answer as it is.
 	EDE *dns.EDNS0_EDE
 }
 
@@ -33,7 +32,7 @@ type Cut struct {
 //   - question, id, rcode, TC and the other flags, OPT and TSIG are kept, but a
 //     client without OPT gets none.
 //
-// If that leaves nothing of what was asked for (see Left), the result is
+// If that leaves nothing of what was asked for (see Emptied), the result is
 // NODATA: the chain without its end, and AUTHORITY is empty, because NS records
 // without an answer would be a referral (RFC 2308 §2.2). It has no SOA on
 // purpose: nobody may cache it.
@@ -48,7 +47,7 @@ func (w *Walk) Shape(m *dns.Msg, cut Cut) *dns.Msg {
 	out := &dns.Msg{MsgHdr: m.MsgHdr, Compress: m.Compress, Question: slices.Clone(m.Question)}
 	s := shaping{Walk: w, cut: cut, ttl: w.capTTL(cut.Max)}
 	out.Answer = s.answer(m.Answer)
-	if len(out.Answer) == len(m.Answer) || w.Left(cut.Keep) {
+	if !w.Emptied(cut.Keep) {
 		out.Ns = withoutAddresses(m.Ns)
 	}
 	if s.lost || len(out.Ns) < len(m.Ns) {
@@ -78,7 +77,7 @@ func (w *Walk) capTTL(limit time.Duration) uint32 {
 	if limit > 0 {
 		d = min(d, limit)
 	}
-	return uint32(min(d/time.Second, math.MaxInt32))
+	return uint32(d / time.Second)
 }
 
 // shaping is the work of one Shape on the ANSWER section.
@@ -101,14 +100,11 @@ func (s *shaping) answer(section []dns.RR) []dns.RR {
 		}
 	}
 	s.lost = len(out) < len(section) || s.from != 0
-	// Signatures may stand before what they sign.
-	if gone := s.from; gone != 0 {
-		out = slices.DeleteFunc(out, func(rr dns.RR) bool {
-			sig, ok := rr.(*dns.RRSIG)
-			return ok && typeOf(sig.TypeCovered)&gone != 0 && s.reaches(&sig.Hdr, typeOf(sig.TypeCovered))
-		})
+	if s.from == 0 {
+		return out
 	}
-	return out
+	// Only now, because signatures may stand before what they sign.
+	return slices.DeleteFunc(out, func(rr dns.RR) bool { return signs(rr, s.from) })
 }
 
 // record is what is left of one record, nil for nothing.
@@ -117,7 +113,7 @@ func (s *shaping) record(rr dns.RR, role role) dns.RR {
 	case roleStray:
 		return nil
 	case roleStraySig:
-		if typeOf(rr.(*dns.RRSIG).TypeCovered)&s.strays != 0 {
+		if signs(rr, s.strays) {
 			return nil
 		}
 		return rr
@@ -180,12 +176,17 @@ func withoutAddresses(section []dns.RR) []dns.RR {
 	}
 	out := make([]dns.RR, 0, len(section))
 	for _, rr := range section {
-		sig, ok := rr.(*dns.RRSIG)
-		if addressType(rr) == 0 && !(ok && typeOf(sig.TypeCovered)&gone != 0) {
+		if addressType(rr) == 0 && !signs(rr, gone) {
 			out = append(out, rr)
 		}
 	}
 	return out
+}
+
+// signs tells whether a record is an RRSIG over one of the types.
+func signs(rr dns.RR, over types) bool {
+	sig, ok := rr.(*dns.RRSIG)
+	return ok && typeOf(sig.TypeCovered)&over != 0
 }
 
 // ServFail makes the answer to m's question for when the firewall can't do now

@@ -139,9 +139,9 @@ func TestShape(t *testing.T) {
 				"a. 60 HTTPS 3 . alpn=h2\na. 60 HTTPS 4 c. ipv6hint=2001:db8::2",
 		},
 		{
-			name: "an alias has no hints", question: "a. HTTPS",
-			answer:     "a. 60 HTTPS 0 b. ipv4hint=192.0.2.1\n" + sig("a.", "60", "HTTPS"),
-			wantAnswer: "a. 60 HTTPS 0 b.",
+			name: "an alias has no hints", question: "a. HTTPS", keep: "+",
+			answer:     "a. 60 HTTPS 0 b. ipv4hint=192.0.2.1\na. 60 HTTPS 1 . ipv4hint=192.0.2.2\n" + sig("a.", "60", "HTTPS"),
+			wantAnswer: "a. 60 HTTPS 0 b.\na. 60 HTTPS 1 . ipv4hint=192.0.2.2",
 		},
 		{
 			name: "a broken chain holds nothing", question: "a. A", keep: "+",
@@ -201,14 +201,19 @@ func TestShapeLeavesTheMessage(t *testing.T) {
 // Records that stay as they are need no copy, and the others must not be the
 // ones that the cache and the zones share.
 func TestShapeCopiesWhatItChanges(t *testing.T) {
-	m := &dns.Msg{Answer: records(t, "a. 300 CNAME b.\nb. 60 A 192.0.2.1\nb. 60 HTTPS 1 . ipv4hint=192.0.2.2")}
+	m := new(dns.Msg).SetQuestion("a.", dns.TypeANY)
+	m.Answer = records(t, "a. 300 CNAME b.\nb. 60 A 192.0.2.1\nb. 60 HTTPS 1 . ipv4hint=192.0.2.2\nb. 60 HTTPS 2 . alpn=h2")
 	var w Walk
 	w.Read(m, "a.", dns.TypeANY)
 	out := w.Shape(m, Cut{Keep: []bool{true, false}})
-	if out.Answer[0] == m.Answer[0] || out.Answer[1] != m.Answer[1] || out.Answer[2] == m.Answer[2] {
+	if out.Answer[0] == m.Answer[0] || out.Answer[1] != m.Answer[1] || out.Answer[2] == m.Answer[2] ||
+		out.Answer[3] != m.Answer[3] {
 		t.Errorf("got %v", out.Answer)
 	}
-	want := "a. 300 CNAME b.\nb. 60 A 192.0.2.1\nb. 60 HTTPS 1 . ipv4hint=192.0.2.2"
+	if out.Question[0].Name = "b."; m.Question[0].Name != "a." {
+		t.Error("the question is shared")
+	}
+	want := "a. 300 CNAME b.\nb. 60 A 192.0.2.1\nb. 60 HTTPS 1 . ipv4hint=192.0.2.2\nb. 60 HTTPS 2 . alpn=h2"
 	if got := plain(m.Answer); got != want {
 		t.Errorf("the message is now\n%s", got)
 	}
@@ -226,6 +231,20 @@ func TestShapeMalformed(t *testing.T) {
 	want := "a. 60 A 192.0.2.1\na. 60 AAAA 2001:db8::1\na. 60 RRSIG AAAA " + sigTail
 	if got := plain(out.Answer); got != want || out.AuthenticatedData {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// A service that was unusable before isn't made usable: its list of mandatory
+// keys is empty, RFC 9460 §8.
+func TestShapeKeepsBadServicesBad(t *testing.T) {
+	m := &dns.Msg{Answer: records(t, "a. 60 HTTPS 1 . ipv4hint=192.0.2.1,192.0.2.2")}
+	service := m.Answer[0].(*dns.HTTPS)
+	service.Value = append(service.Value, &dns.SVCBMandatory{})
+	var w Walk
+	w.Read(m, "a.", dns.TypeHTTPS)
+	out := w.Shape(m, Cut{Keep: []bool{true, false}})
+	if got := out.Answer[0].(*dns.HTTPS).Value; len(got) != 2 {
+		t.Errorf("got %v", out.Answer[0])
 	}
 }
 

@@ -43,7 +43,9 @@ func aliasMode(svcb *dns.SVCB) bool { return svcb.Priority == 0 }
 // where it leads.
 func (w *Walk) takeSVCB(svcb *dns.SVCB, ttl time.Duration) {
 	if target := lower(svcb.Target); target != "" && target != "." && target != w.end {
-		w.Links = append(w.Links, Link{Owner: w.end, Target: target, TTL: seconds(svcb.Hdr.Ttl), Kind: LinkSVCB})
+		w.Links = append(w.Links, Link{
+			Owner: w.end, Target: target, Next: target, TTL: seconds(svcb.Hdr.Ttl), Kind: LinkSVCB,
+		})
 	}
 	for _, kv := range svcb.Value {
 		if !isHint(kv.Key()) {

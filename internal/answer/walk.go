@@ -21,9 +21,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// maxLinks bounds a chain. Resolvers give up earlier (Unbound and BIND after 11
-// restarts, dnsmasq after 10), so a longer chain is no use to anybody. What lies
-// beyond it is not reachable.
+// maxLinks bounds a chain. Resolvers give up there or earlier (systemd-resolved
+// after 16 links, Unbound and BIND after 11, dnsmasq after 10), so a longer
+// chain is no use to anybody. What lies beyond it is not reachable.
 const maxLinks = 16
 
 // maxAliases bounds the CNAMEs, DNAMEs and RRSIGs over them that an answer may
@@ -54,6 +54,7 @@ const (
 // below Target.
 type Link struct {
 	Owner, Target string        // lower case
+	Next          string        // the name that it leads to: Target, or what a DNAME makes of the name before
 	TTL           time.Duration // the record's own
 	Kind          Kind
 }
@@ -66,9 +67,10 @@ type Walk struct {
 	// Addrs are the addresses at the chain's end that were asked for, in the
 	// order of the message, duplicates included.
 	Addrs []Addr
-	// Links are the links that the chain was followed through, and those of
-	// the SVCB and HTTPS records at its end. A question for CNAME or DNAME is
-	// not followed, but its links are here.
+	// Links are the links that the chain was followed through, in its order,
+	// and then those of the SVCB and HTTPS records at its end. A DNAME and the
+	// CNAME made from it are two links to one name. A question for CNAME or
+	// DNAME is not followed, but its links are here.
 	Links []Link
 	// Names are the chain's names from the question on, in lower case.
 	Names []string
@@ -122,10 +124,11 @@ func (w *Walk) Read(m *dns.Msg, qname string, qtype uint16) {
 		Links:   w.Links[:0],
 		Names:   append(w.Names[:0], lower(qname)),
 		asked:   typesAsked(qtype),
-		roles:   append(w.roles[:0], make([]role, len(m.Answer))...),
+		roles:   slices.Grow(w.roles[:0], len(m.Answer))[:len(m.Answer)],
 		aliases: w.aliases[:0],
 		ttls:    noTTLs,
 	}
+	clear(w.roles)
 	w.follow(m.Answer, qtype == dns.TypeCNAME || qtype == dns.TypeDNAME)
 	w.end = w.Names[len(w.Names)-1]
 	w.collect(m.Answer, qtype)
@@ -241,9 +244,9 @@ func (w *Walk) signsLink(sig *dns.RRSIG) bool {
 	})
 }
 
-// Left tells whether anything that the question asked for is left in the
-// answer if only the addresses with a true in keep stay: a record that is no
-// address counts, and so does an SVCB or HTTPS record without its hints.
+// Left tells whether the answer has anything that the question asked for if
+// only the addresses with a true in keep stay: a record that is no address
+// counts, and so does an SVCB or HTTPS record without its hints.
 func (w *Walk) Left(keep []bool) bool {
 	if w.rest {
 		return true
@@ -254,4 +257,10 @@ func (w *Walk) Left(keep []bool) bool {
 		}
 	}
 	return false
+}
+
+// Emptied tells whether nothing is Left of an ANSWER that did have addresses,
+// though the question may not have led to them.
+func (w *Walk) Emptied(keep []bool) bool {
+	return (len(w.Addrs) > 0 || w.strays|w.bad != 0) && !w.Left(keep)
 }

@@ -347,6 +347,16 @@ func TestRead(t *testing.T) {
 			want: "192.0.2.1/60 | a. | | least 60",
 		},
 		{
+			name: "a signature over an alias that is none", question: "x.old. A",
+			answer: "old. 60 DNAME new.\nold. 60 RRSIG CNAME " + sigTail + "\nx.new. 60 A 192.0.2.1",
+			want:   "192.0.2.1/60 | x.old. x.new. | dname:old.>new./60 | least 60",
+		},
+		{
+			name: "signatures of another class", question: "a. A",
+			answer: "a. 60 CNAME b.\nb. 60 A 192.0.2.1\na. 60 CH RRSIG CNAME " + sigTail + "\nb. 60 CH RRSIG A " + sigTail,
+			want:   "192.0.2.1/60 | a. b. | cname:a.>b./60 | least 60",
+		},
+		{
 			name: "a signature over nothing", question: "a. A",
 			answer: "a. 60 CNAME b.\nb. 60 RRSIG A " + sigTail,
 			want:   "| a. b. | cname:a.>b./60 | least 60",
@@ -417,6 +427,27 @@ func TestReadTooManyAliases(t *testing.T) {
 	}
 }
 
+// A link leads to a name, whatever it takes to get there.
+func TestLinkNext(t *testing.T) {
+	m := &dns.Msg{Answer: records(t, "x.a. 60 CNAME x.B.\na. 60 DNAME b.\nB. 60 DNAME C.\nx.c. 60 CNAME d.\nd. 60 HTTPS 0 E.")}
+	for _, test := range []struct{ question, want string }{
+		{"x.a. HTTPS", "x.b. x.b. x.c. d. e."},
+		{"x.a. CNAME", "x.b. x.b."},
+		{"x.b. DNAME", "x.c."},
+	} {
+		name, qtype := question(t, test.question)
+		var w Walk
+		w.Read(m, name, qtype)
+		var next []string
+		for _, l := range w.Links {
+			next = append(next, l.Next)
+		}
+		if got := strings.Join(next, " "); got != test.want {
+			t.Errorf("%s: got %s, want %s", test.question, got, test.want)
+		}
+	}
+}
+
 // What only plugins make: the wire can't carry it.
 func TestReadMalformed(t *testing.T) {
 	header := func(name string, rrtype uint16) dns.RR_Header {
@@ -474,6 +505,30 @@ func TestReadMalformed(t *testing.T) {
 	}
 }
 
+// A signature over nothing but a malformed address signs nothing.
+func TestReadMalformedSigned(t *testing.T) {
+	m := &dns.Msg{Answer: records(t, "a. 60 RRSIG A "+sigTail+"\na. 60 A 192.0.2.1")}
+	m.Answer[1].(*dns.A).A = nil
+	var w Walk
+	w.Read(m, "a.", dns.TypeA)
+	if w.Signed {
+		t.Error(describe(&w))
+	}
+}
+
+// What nobody can read may hold addresses wherever it stands.
+func TestReadUnreadableService(t *testing.T) {
+	rr := &dns.RFC3597{Hdr: dns.RR_Header{Name: "b.", Rrtype: dns.TypeHTTPS, Class: dns.ClassINET}, Rdata: "000100"}
+	for _, m := range []*dns.Msg{{Answer: []dns.RR{rr}}, {Ns: []dns.RR{rr}}, {Extra: []dns.RR{rr}}} {
+		var w Walk
+		w.Read(m, "a.", dns.TypeHTTPS)
+		out := w.Shape(m, Cut{})
+		if !w.Stray || len(out.Answer)+len(out.Ns)+len(out.Extra) != 0 {
+			t.Errorf("%s: left %v", describe(&w), out)
+		}
+	}
+}
+
 // all keeps every address.
 func all(w *Walk) []bool {
 	keep := make([]bool, len(w.Addrs))
@@ -510,27 +565,33 @@ func TestLeft(t *testing.T) {
 	for _, test := range []struct {
 		name, question, answer string
 		keep                   []bool
-		want                   bool
+		left, emptied          bool
 	}{
-		{"all cut", "a. A", "a. 60 A 192.0.2.1", []bool{false}, false},
-		{"no judgement", "a. A", "a. 60 A 192.0.2.1", nil, false},
-		{"one kept", "a. A", "a. 60 A 192.0.2.1\na. 60 A 192.0.2.2", []bool{false, true}, true},
-		{"only the chain", "a. A", "a. 60 CNAME b.\nb. 60 A 192.0.2.1", []bool{false}, false},
-		{"only a stray", "a. A", "b. 60 A 192.0.2.1", nil, false},
-		{"a service without its hints", "a. HTTPS", "a. 60 HTTPS 1 . ipv4hint=192.0.2.1", []bool{false}, true},
-		{"another record of ANY", "a. ANY", "a. 60 A 192.0.2.1\na. 60 TXT x", []bool{false}, true},
-		{"its signature is no record", "a. ANY", "a. 60 A 192.0.2.1\na. 60 RRSIG A " + sigTail, []bool{false}, false},
-		{"a type without addresses", "a. TXT", "a. 60 TXT x\nb. 60 A 192.0.2.1", nil, true},
-		{"someone else's record", "a. TXT", "b. 60 TXT x\nb. 60 A 192.0.2.1", nil, false},
-		{"an alias that was asked for", "a. CNAME", "a. 60 CNAME b.\nb. 60 A 192.0.2.1", nil, true},
-		{"a broken chain", "a. A", "a. 60 CNAME a.\na. 60 A 192.0.2.1", []bool{true}, false},
+		{"all cut", "a. A", "a. 60 A 192.0.2.1", []bool{false}, false, true},
+		{"no judgement", "a. A", "a. 60 A 192.0.2.1", nil, false, true},
+		{"one kept", "a. A", "a. 60 A 192.0.2.1\na. 60 A 192.0.2.2", []bool{false, true}, true, false},
+		{"only the chain", "a. A", "a. 60 CNAME b.\nb. 60 A 192.0.2.1", []bool{false}, false, true},
+		{"only a stray", "a. A", "b. 60 A 192.0.2.1", nil, false, true},
+		{"only a chain all along", "a. A", "a. 60 CNAME b.", nil, false, false},
+		{"a service without its hints", "a. HTTPS", "a. 60 HTTPS 1 . ipv4hint=192.0.2.1", []bool{false}, true, false},
+		{"another record of ANY", "a. ANY", "a. 60 A 192.0.2.1\na. 60 TXT x", []bool{false}, true, false},
+		{"its signature is no record", "a. ANY", "a. 60 A 192.0.2.1\na. 60 RRSIG A " + sigTail, []bool{false}, false, true},
+		{"a type without addresses", "a. TXT", "a. 60 TXT x\nb. 60 A 192.0.2.1", nil, true, false},
+		{"someone else's record", "a. TXT", "b. 60 TXT x\nb. 60 A 192.0.2.1", nil, false, true},
+		{"an alias that was asked for", "a. CNAME", "a. 60 CNAME b.\nb. 60 A 192.0.2.1", nil, true, false},
+		{"a broken chain", "a. A", "a. 60 CNAME a.\na. 60 A 192.0.2.1", []bool{true}, false, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			name, qtype := question(t, test.question)
 			var w Walk
-			w.Read(&dns.Msg{Answer: records(t, test.answer)}, name, qtype)
-			if got := w.Left(test.keep); got != test.want {
-				t.Errorf("got %v for %s", got, describe(&w))
+			// What ADDITIONAL loses empties no ANSWER.
+			m := &dns.Msg{Answer: records(t, test.answer), Extra: records(t, "a. 60 A 192.0.2.9")}
+			w.Read(m, name, qtype)
+			if got := w.Left(test.keep); got != test.left {
+				t.Errorf("left: got %v for %s", got, describe(&w))
+			}
+			if got := w.Emptied(test.keep); got != test.emptied {
+				t.Errorf("emptied: got %v for %s", got, describe(&w))
 			}
 		})
 	}
