@@ -1,42 +1,52 @@
-// Package host knows the gateway's own addresses and the networks that it is
-// directly connected to, as they are at the moment: none of them is a remote
-// service's, so none may be admitted.
+// Package host knows the addresses of the machine it runs on: its own, and
+// those of the networks that are directly connected to it.
 //
-// Networks are taken from the addresses' prefixes and peers, never from routes:
-// a `default dev ppp0` would make everything connected.
+// A network is connected by the prefix of an address on an interface, or by the
+// peer of a point-to-point address. Routes say nothing here: a `default dev
+// ppp0` has no gateway either, and would make the whole Internet a connected
+// network.
 package host
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
-// table is what a Host answers from. It never changes.
-type table struct {
-	// networks holds every prefix and peer, an address of its own among them,
-	// by prefix length. A gateway has a few lengths and many prefixes.
-	networks map[netip.Prefix]struct{}
-	bits     []int // the lengths that occur, IPv4's and IPv6's together
+// prefixes is a set of prefixes that is never changed once it is made, so that
+// any number of goroutines may look into it without a lock.
+type prefixes struct {
+	all map[netip.Prefix]struct{}
+
+	// The lengths that there are. A host has few different ones, and one look-up
+	// for each is all that a search takes.
+	bits4, bits6 []int
 }
 
-func newTable(prefixes []netip.Prefix) *table {
-	t := &table{networks: make(map[netip.Prefix]struct{}, len(prefixes))}
-	seen := make(map[int]bool)
-	for _, p := range prefixes {
-		p = p.Masked()
-		t.networks[p] = struct{}{}
-		if !seen[p.Bits()] {
-			seen[p.Bits()] = true
-			t.bits = append(t.bits, p.Bits())
+func newPrefixes(list []netip.Prefix) *prefixes {
+	p := &prefixes{all: make(map[netip.Prefix]struct{}, len(list))}
+	for _, prefix := range list {
+		p.all[prefix] = struct{}{}
+		bits := &p.bits4
+		if prefix.Addr().Is6() {
+			bits = &p.bits6
+		}
+		if !slices.Contains(*bits, prefix.Bits()) {
+			*bits = append(*bits, prefix.Bits())
 		}
 	}
-	return t
+	return p
 }
 
-func (t *table) contains(a netip.Addr) bool {
-	for _, bits := range t.bits {
-		p, err := a.Prefix(bits)
-		if err != nil {
-			continue // longer than an IPv4 address
-		}
-		if _, ok := t.networks[p]; ok {
+// contains tells whether a is in one of the prefixes. It allocates nothing.
+func (p *prefixes) contains(a netip.Addr) bool {
+	bits := p.bits4
+	if a.Is6() {
+		bits = p.bits6
+	}
+	for _, n := range bits {
+		// Prefix fails for an invalid address only, which is in no prefix.
+		prefix, _ := a.Prefix(n)
+		if _, ok := p.all[prefix]; ok {
 			return true
 		}
 	}

@@ -1,144 +1,128 @@
 package host
 
 import (
-	"encoding/binary"
-	"errors"
+	"context"
 	"fmt"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/mdlayher/netlink"
-	"golang.org/x/sys/unix"
 )
 
-// Host follows the addresses of the network namespace in which it was opened.
-// Contains may be called from any number of goroutines.
+// retryAfter is how long a failure to follow the kernel is waited out. Changes
+// meanwhile are not lost, everything is read again.
+const retryAfter = time.Second
+
+// Host is the machine's addresses, as they are at the moment. Its methods may be
+// called from several goroutines.
 type Host struct {
-	current atomic.Pointer[table]
-	events  *netlink.Conn
-	reads   *netlink.Conn
-	closing chan struct{}
-	done    sync.WaitGroup
+	state  atomic.Pointer[state]
+	cancel context.CancelFunc
+	done   chan struct{}
 }
 
-// Open reads the addresses and follows their changes until Close.
-func Open() (*Host, error) {
-	// Events come first, so that no change falls between the read and them.
-	events, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{
-		Groups: unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("opening rtnetlink: %w", err)
-	}
-	reads, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("opening rtnetlink: %w", err), events.Close())
-	}
-	h := &Host{events: events, reads: reads, closing: make(chan struct{})}
-	if err := h.read(); err != nil {
-		return nil, errors.Join(err, events.Close(), reads.Close())
-	}
-	h.done.Go(h.follow)
-	return h, nil
+// state is what is known. It is replaced, never changed.
+type state struct {
+	*prefixes
+	err error // why it may be of yesterday
 }
 
-// Contains tells whether a is an address of this machine, of a network that it
-// is directly connected to, or of a point-to-point link's other end. It takes
-// no lock and allocates nothing.
-func (h *Host) Contains(a netip.Addr) bool { return h.current.Load().contains(a) }
+// Open reads the addresses in the network namespace of the calling thread, and
+// follows their changes from then on. It needs no privileges.
+func Open() (*Host, error) { return open(0) }
 
-// Close ends the following.
-func (h *Host) Close() error {
-	close(h.closing)
-	err := h.events.Close()
-	h.done.Wait()
-	return errors.Join(err, h.reads.Close())
-}
-
-// retry is the pause after a read that failed; what was read last stays in use.
-const retry = time.Second
-
-// follow reads everything again after a change. Changes are rare and the list
-// is short, while following each one would have to trust that none was lost.
-func (h *Host) follow() {
-	for {
-		_, err := h.events.Receive()
-		if err != nil && !errors.Is(err, unix.ENOBUFS) {
-			// Closed, or as good as: then time has to stand in for events.
-			if h.closed(retry) {
-				return
-			}
-		}
-		for h.read() != nil {
-			if h.closed(retry) {
-				return
-			}
-		}
-	}
-}
-
-// closed waits and tells whether Close was called meanwhile.
-func (h *Host) closed(pause time.Duration) bool {
-	select {
-	case <-h.closing:
-		return true
-	case <-time.After(pause):
-		return false
-	}
-}
-
-// read lists the addresses of all interfaces.
-func (h *Host) read() error {
-	request := netlink.Message{
-		Header: netlink.Header{Type: unix.RTM_GETADDR, Flags: netlink.Request | netlink.Dump},
-		Data:   make([]byte, unix.SizeofIfAddrmsg),
-	}
-	messages, err := h.reads.Execute(request)
-	if err != nil {
-		return fmt.Errorf("listing addresses: %w", err)
-	}
-	var prefixes []netip.Prefix
-	for _, m := range messages {
-		if m.Header.Type != unix.RTM_NEWADDR {
-			continue
-		}
-		found, err := parse(m.Data)
-		if err != nil {
-			return fmt.Errorf("listing addresses: %w", err)
-		}
-		prefixes = append(prefixes, found...)
-	}
-	h.current.Store(newTable(prefixes))
-	return nil
-}
-
-var errShort = errors.New("short message from the kernel")
-
-// parse reads a struct ifaddrmsg and its attributes (rtnetlink(7)). IFA_LOCAL is
-// the machine's own address; IFA_ADDRESS the other end of a point-to-point
-// link, and elsewhere the same again. The prefix belongs to IFA_ADDRESS.
-func parse(data []byte) ([]netip.Prefix, error) {
-	if len(data) < unix.SizeofIfAddrmsg {
-		return nil, errShort
-	}
-	bits := int(data[1])
-	attributes, err := netlink.NewAttributeDecoder(data[unix.SizeofIfAddrmsg:])
+// open is Open in the namespace of a file descriptor, or in the own one for 0.
+func open(netns int) (*Host, error) {
+	c, err := dial(netns)
 	if err != nil {
 		return nil, err
 	}
-	attributes.ByteOrder = binary.NativeEndian
-	var prefixes []netip.Prefix
-	for attributes.Next() {
-		addr, ok := netip.AddrFromSlice(attributes.Bytes())
-		switch {
-		case !ok:
-		case attributes.Type() == unix.IFA_LOCAL:
-			prefixes = append(prefixes, netip.PrefixFrom(addr, addr.BitLen()))
-		case attributes.Type() == unix.IFA_ADDRESS:
-			prefixes = append(prefixes, netip.PrefixFrom(addr, min(bits, addr.BitLen())), netip.PrefixFrom(addr, addr.BitLen()))
+	list, err := c.addresses()
+	if err != nil {
+		c.close()
+		return nil, err
+	}
+	return start(list, c, func() (*conn, error) { return dial(netns) }), nil
+}
+
+// start begins to follow changes of list over c.
+func start(list []netip.Prefix, c *conn, dial func() (*conn, error)) *Host {
+	ctx, cancel := context.WithCancel(context.Background())
+	h := &Host{cancel: cancel, done: make(chan struct{})}
+	h.set(list)
+	go h.run(ctx, c, dial)
+	return h
+}
+
+// Contains tells whether a is an address of this host or of a network directly
+// connected to it. An IPv4-mapped IPv6 address counts as its IPv4 address. It
+// takes no lock, allocates nothing, and can be asked for every answer.
+func (h *Host) Contains(a netip.Addr) bool { return h.state.Load().contains(a.Unmap()) }
+
+// Err tells why changes are not followed at present. It is nil unless the kernel
+// failed; then Contains says what was true before, and it is tried again every
+// second.
+func (h *Host) Err() error { return h.state.Load().err }
+
+// Close stops following changes.
+func (h *Host) Close() {
+	h.cancel()
+	<-h.done
+}
+
+func (h *Host) set(list []netip.Prefix) {
+	h.state.Store(&state{prefixes: newPrefixes(list)})
+}
+
+func (h *Host) fail(err error) {
+	h.state.Store(&state{prefixes: h.state.Load().prefixes, err: err})
+}
+
+// run follows changes over c, and over a new one whenever the old one fails.
+func (h *Host) run(ctx context.Context, c *conn, dial func() (*conn, error)) {
+	defer close(h.done)
+	for {
+		err := h.follow(ctx, c)
+		for c = nil; c == nil; {
+			if ctx.Err() != nil {
+				return
+			}
+			h.fail(fmt.Errorf("following the host's addresses: %w", err))
+			select {
+			case <-ctx.Done():
+			case <-time.After(retryAfter):
+				c, err = dial()
+			}
 		}
 	}
-	return prefixes, attributes.Err()
+}
+
+// follow reads the addresses now and after every change, until ctx ends or
+// something fails. It closes c.
+//
+// Changes are only counted as such: whatever they were, and whether some were
+// lost, the list that is read afterwards is right. Changes that come while it is
+// read are one change.
+func (h *Host) follow(ctx context.Context, c *conn) error {
+	changed, ended := make(chan struct{}, 1), make(chan error, 1)
+	go func() { ended <- c.watch(changed) }()
+	fail := func(err error) error {
+		c.close()
+		<-ended
+		return err
+	}
+	for {
+		list, err := c.addresses()
+		if err != nil {
+			return fail(err)
+		}
+		h.set(list)
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fail(ctx.Err())
+		case err := <-ended:
+			c.close()
+			return err
+		}
+	}
 }

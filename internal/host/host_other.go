@@ -13,8 +13,11 @@ type Host struct{}
 // Open returns [errors.ErrUnsupported].
 func Open() (*Host, error) { return nil, errors.ErrUnsupported }
 
-// Contains is false.
+// Contains knows of no addresses.
 func (*Host) Contains(netip.Addr) bool { return false }
 
+// Err returns [errors.ErrUnsupported].
+func (*Host) Err() error { return errors.ErrUnsupported }
+
 // Close does nothing.
-func (*Host) Close() error { return nil }
+func (*Host) Close() {}
