@@ -36,8 +36,7 @@ var embeddings = newTable([]entry[[]place]{
 const isatapBits = 96
 
 // inside yields the IPv4 addresses inside a, each with the length of the prefix
-// by which one knows that it is there. dns64 are the site's own prefixes; those
-// of a length that RFC 6052 §2.2 does not have are ignored.
+// by which one knows that it is there. dns64 are the site's own prefixes.
 func inside(a netip.Addr, dns64 []netip.Prefix) iter.Seq2[netip.Addr, uint8] {
 	return func(yield func(netip.Addr, uint8) bool) {
 		if a.Is4() {
@@ -76,7 +75,8 @@ func (p place) in(b *[16]byte) netip.Addr {
 	return netip.AddrFrom4(v)
 }
 
-// translates tells whether p is a prefix with which a translator can embed.
+// translates tells whether a translator can embed with p: RFC 6052 §2.2 has the
+// lengths 32, 40, 48, 56, 64 and 96, and CoreDNS takes all octets between.
 func translates(p netip.Prefix) bool {
 	return p.Addr().Is6() && p.Bits() >= 32 && p.Bits() <= 96 && p.Bits()%8 == 0
 }

@@ -72,15 +72,15 @@ func (m *Matcher) Empty() bool { return !m.names }
 
 // usualHits is how many lines may match a name before the look-up allocates. A
 // site has some ten rules, of which few share a name.
-const usualHits = 64
+const usualHits = 32
 
 // Match appends to dst a Match for every name line that matches name, in the
 // order of Rule.Index and then of the lines. A rule that excepts name, or whose
 // Clients don't hold client, is left out.
 //
 // The name is as miekg/dns unpacks it, in presentation format with escapes and
-// the final dot, and in lower case. Nothing is allocated if dst has room and
-// there are not more lines than any site has.
+// the final dot, and in lower case. If dst has room, nothing is allocated for up
+// to usualHits lines.
 func (m *Matcher) Match(dst []Match, name string, client netip.Addr) []Match {
 	var ids [usualHits]uint32
 	var last *owner // whose line we had last

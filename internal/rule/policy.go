@@ -49,7 +49,7 @@ type Own interface {
 // Site is what the policy must know of the place where it is applied.
 type Site struct {
 	Own   Own            // nil: nothing
-	DNS64 []netip.Prefix // from which the site synthesises AAAA records (RFC 6147 §5.2)
+	DNS64 []netip.Prefix // with which the site synthesises AAAA records (RFC 6147 §5.2), 32 to 96 bits in whole octets
 }
 
 // Policy decides which addresses a rule may admit. It never changes. The zero
