@@ -96,9 +96,16 @@ func (l Layout) addrLen() int {
 }
 
 // Fits tells whether the layout can hold addr for client: all the addresses of
-// a key are of the set's family.
+// a key are of the set's family. A client that has no address fits no pair.
 func (l Layout) Fits(client, addr netip.Addr) bool {
-	return addr.Is6() == l.V6 && (!l.Pair || client.Is6() == l.V6)
+	return l.holds(addr) && (!l.Pair || l.holds(client))
+}
+
+func (l Layout) holds(a netip.Addr) bool {
+	if l.V6 {
+		return a.Is6()
+	}
+	return a.Is4()
 }
 
 // KeyMax is the length of the longest key, a pair of IPv6 addresses with

@@ -102,7 +102,7 @@ func TestParseLayoutBlanks(t *testing.T) {
 func TestFits(t *testing.T) {
 	v4, v6 := netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("2001:db8::9")
 	plain, pair := Layout{}, Layout{Pair: true}
-	if !plain.Fits(v6, v4) || plain.Fits(v4, v6) || !pair.Fits(v4, v4) || pair.Fits(v6, v4) {
+	if !plain.Fits(v6, v4) || plain.Fits(v4, v6) || !pair.Fits(v4, v4) || pair.Fits(v6, v4) || pair.Fits(netip.Addr{}, v4) || plain.Fits(v4, netip.Addr{}) {
 		t.Error("families are mixed up")
 	}
 }
