@@ -105,12 +105,18 @@ func checkShape(t failer, m *dns.Msg, qname string, qtype uint16, cut Cut) {
 		t.Fatalf("shaped again: %s", describe(&again))
 	}
 
-	packed, packErr := m.Copy().Pack()
 	sent := send(t, out, cut.Client)
 	unchanged("by sending what was shaped")
-	if packErr == nil && len(packed) > 0 {
+	if sendable(m) {
 		o.checkSent(t, sent, cut)
 	}
+}
+
+// sendable tells whether a client could read m: miekg/dns packs some records
+// without data that it doesn't unpack.
+func sendable(m *dns.Msg) bool {
+	packed, err := m.Copy().Pack()
+	return err == nil && new(dns.Msg).Unpack(packed) == nil
 }
 
 // checkSent looks at the message that the client unpacks.
