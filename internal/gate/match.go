@@ -100,18 +100,14 @@ func (g *Gate) follow(q *Question, now moment) {
 			continue
 		}
 		until := m.until
-		for k, link := range q.Walk.Links {
+		for _, link := range q.Walk.Links {
 			end := min(until, now+m.Rule.Lifetime.Written(link.TTL))
-			if link.Kind == answer.LinkSVCB {
-				g.learn(link.Target, m.Name, end, now)
-				continue
-			}
-			until = end
-			if k+1 < len(q.Walk.Names) {
-				g.learn(q.Walk.Names[k+1], m.Name, end, now)
-			}
+			g.learn(link.Next, m.Name, end, now)
 			if link.Kind == answer.LinkDNAME {
 				g.targets.learnBelow(link.Target, origin{link.Owner, end}, now)
+			}
+			if link.Kind != answer.LinkSVCB { // these fan out at the chain's end
+				until = end
 			}
 		}
 	}

@@ -17,7 +17,8 @@ func (b *bench) askChain(ttl time.Duration, links ...answer.Link) *Question {
 	q := &Question{Name: links[0].Owner, Client: client}
 	q.Walk.Links = links
 	q.Walk.Names = []string{links[0].Owner}
-	for _, l := range links {
+	for n, l := range links {
+		links[n].Next = l.Target
 		if l.Kind != answer.LinkSVCB {
 			q.Walk.Names = append(q.Walk.Names, l.Target)
 		}
@@ -74,7 +75,7 @@ func TestTargetsBelowADNAME(t *testing.T) {
 		b := start(t, k, newRule("web", []set.ID{web4}))
 		q := &Question{Name: "www.example.com.", Client: client}
 		q.Walk.Names = []string{"www.example.com.", "www.cdn.test."}
-		q.Walk.Links = []answer.Link{{Owner: "example.com.", Target: "cdn.test.", TTL: time.Hour, Kind: answer.LinkDNAME}}
+		q.Walk.Links = []answer.Link{{Owner: "example.com.", Target: "cdn.test.", Next: "www.cdn.test.", TTL: time.Hour, Kind: answer.LinkDNAME}}
 		b.admit(q, time.Minute, addr1)
 		// A resolver below us makes other names of it without asking.
 		q = b.ask("other.sub.cdn.test.", time.Minute, addr2)

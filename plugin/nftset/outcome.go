@@ -48,7 +48,7 @@ func (q *work) verdict(client answer.Client) (outcome, *dns.EDNS0_EDE) {
 		lost = lost || !fate.Given()
 	}
 	if !lost {
-		if q.Walk.Stray && !q.Walk.Left(q.keep) {
+		if q.Walk.Emptied(q.keep) {
 			// There were addresses, and the question doesn't lead to them.
 			return q.empty(client), answer.Filtered("nftset: addresses that the question does not lead to")
 		}
