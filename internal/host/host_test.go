@@ -285,7 +285,7 @@ func TestConcurrentUse(t *testing.T) {
 	g := newGateway(t)
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
-	for range 4 {
+	for range 2 {
 		wg.Go(func() {
 			for {
 				select {
@@ -300,7 +300,7 @@ func TestConcurrentUse(t *testing.T) {
 			}
 		})
 	}
-	for range 20 {
+	for range 5 {
 		g.ip("addr add 198.18.1.1/24 dev lan")
 		g.own("198.18.1.1")
 		g.ip("addr del 198.18.1.1/24 dev lan")

@@ -154,5 +154,5 @@ func (k *kernel) commit(w *Writer, ops ...Op) []Op {
 // near tells whether seconds is d, with room for rounding and a slow machine.
 func near(seconds int, d time.Duration) bool {
 	off := d - time.Duration(seconds)*time.Second
-	return off > -2*time.Second && off < 10*time.Second
+	return off > -2*time.Second && off < time.Minute
 }

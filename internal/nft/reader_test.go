@@ -54,6 +54,11 @@ func TestSets(t *testing.T) {
 	}
 	slices.SortFunc(want, func(a, b Set) int { return a.ID.Compare(b.ID) })
 	slices.SortFunc(got, func(a, b Set) int { return a.ID.Compare(b.ID) })
+	for i := range got {
+		if got[i].Count < 0 && i < len(want) {
+			want[i].Count = -1 // as before 6.16
+		}
+	}
 	ignore := cmpopts.IgnoreFields(Set{}, "Handle", "anonymous")
 	if diff := cmp.Diff(want, got, ignore); diff != "" {
 		t.Error(diff)

@@ -127,6 +127,98 @@ func TestRefreshTriesAgainWhenTheElementExpires(t *testing.T) {
 	}
 }
 
+// Nothing is left to delete, however the kernel says it.
+func TestDeleteOfNothing(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		errno   unix.Errno
+		message uint16
+		f       Features
+	}{
+		{"no set", unix.ENOENT, msgDestroySetElem, Features{Destroy: true}},
+		{"no set, before 6.7", unix.ENOENT, unix.NFT_MSG_NEWSETELEM, Features{}},
+		{"expired meanwhile, before 6.7", unix.ENOENT, unix.NFT_MSG_DELSETELEM, Features{}},
+		{"no room for what is to be deleted, before 6.7", unix.ENFILE, unix.NFT_MSG_NEWSETELEM, Features{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			key := key4(2)
+			k := &fakeKernel{refuse: func(_, _ int, m message) unix.Errno {
+				if m.typ == nfType(test.message) && strings.Contains(string(m.body), string(key.Bytes())) {
+					return test.errno
+				}
+				return 0
+			}}
+			ops := []Op{del(1), del(2), del(3)}
+			if err := k.writer(test.f).Commit(ops); err != nil {
+				t.Fatal(err)
+			}
+			for i, op := range ops {
+				if op.Err != nil {
+					t.Errorf("operation %d: %v", i, op.Err)
+				}
+			}
+		})
+	}
+}
+
+// An element that comes and goes between the tries of an Add.
+func TestAddOfAnElementThatComesAndGoes(t *testing.T) {
+	for _, times := range []int{1, 2, 3, 100} {
+		refused := 0
+		k := &fakeKernel{refuse: func(_, _ int, m message) unix.Errno {
+			if m.typ == nfType(unix.NFT_MSG_NEWSETELEM) && refused < times {
+				refused++
+				return unix.EEXIST
+			}
+			return 0
+		}}
+		ops := []Op{add(1, time.Hour)}
+		if err := k.writer(Features{}).Commit(ops); err != nil {
+			t.Fatal(err)
+		}
+		if failed := times > 1; failed != errors.Is(ops[0].Err, unix.EEXIST) || failed != (ops[0].Err != nil) {
+			t.Errorf("refused %d times: %v", times, ops[0].Err)
+		}
+	}
+}
+
+// A set that is deleted while it is looked up has no elements.
+func TestSetVanishesBetweenTries(t *testing.T) {
+	k := &fakeKernel{}
+	k.answer = func(try int, b []byte) [][]byte {
+		switch m, _, _ := nextMessage(b); {
+		case try == 1:
+			return [][]byte{errorReply(m.seq+1, unix.EEXIST), errorReply(m.seq+1, 0)}
+		case m.typ == unix.NFNL_MSG_BATCH_BEGIN:
+			return [][]byte{errorReply(m.seq+1, unix.ENOENT)}
+		default:
+			return [][]byte{errorReply(m.seq, unix.ENOENT), errorReply(m.seq+1, unix.ENOENT)}
+		}
+	}
+	ops := []Op{add(1, time.Hour)}
+	if err := k.writer(Features{}).Commit(ops); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(ops[0].Err, ErrNoSet) {
+		t.Errorf("got %v", ops[0].Err)
+	}
+}
+
+// A socket that breaks while an Add is looked up breaks the commit.
+func TestLookUpBreaks(t *testing.T) {
+	k := &fakeKernel{}
+	k.answer = func(try int, b []byte) [][]byte {
+		if m, _, _ := nextMessage(b); try == 1 {
+			return [][]byte{errorReply(m.seq+1, unix.EEXIST)}
+		}
+		return nil
+	}
+	ops := []Op{add(1, time.Hour)}
+	if err := k.writer(Features{}).Commit(ops); !errors.Is(err, ErrBroken) || ops[0].Err != err {
+		t.Errorf("%v, %v", err, ops[0].Err)
+	}
+}
+
 func TestWholeBatchErrors(t *testing.T) {
 	for _, test := range []struct {
 		name   string
