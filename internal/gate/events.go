@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"fmt"
+
 	"github.com/namewall/namewall/internal/nft"
 )
 
@@ -26,8 +28,12 @@ func (g *Gate) hear(l *link, e nft.Event) {
 	if ks == nil {
 		return
 	}
-	g.watch.Foreign()
+	g.watch.Foreign(e.By)
 	ks.news.Add(1)
+	if e.By != "" {
+		who := fmt.Sprintf("%s (pid %d)", e.By, e.PID)
+		ks.foreign.Store(&who)
+	}
 	switch e.Kind {
 	case nft.SetGone:
 		ks.lose(g.now(), nft.ErrNoSet)
@@ -88,6 +94,6 @@ func (g *Gate) changed(ks *kernelSet, e nft.Event) {
 	}
 	if b.until > g.now() && held < b.until {
 		g.restore(b, st.epoch)
-		g.watch.Healed(1)
+		ks.healed.Add(1)
 	}
 }

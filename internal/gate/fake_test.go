@@ -379,7 +379,7 @@ func (c *counter) Commit(elements int, _ time.Duration) {
 func (c *counter) Held(time.Duration) { c.add(&c.held, 1) }
 func (c *counter) Refused(string)     { c.add(&c.refused, 1) }
 func (c *counter) Healed(n int)       { c.add(&c.healed, n) }
-func (c *counter) Foreign()           { c.add(&c.foreign, 1) }
+func (c *counter) Foreign(string)     { c.add(&c.foreign, 1) }
 func (c *counter) Overrun()           { c.add(&c.overruns, 1) }
 
 func key4(a netip.Addr) set.Key { return v4.Key(client, a, set.Service{}) }

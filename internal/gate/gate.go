@@ -162,10 +162,11 @@ type Observer interface {
 	Held(took time.Duration)
 	// Refused tells of an element or a batch that the kernel refused.
 	Refused(errno string)
-	// Healed tells how many elements were put back, after what happened.
+	// Healed tells how many elements were put back that were promised and gone.
 	Healed(elements int)
-	// Foreign tells that another program changed a set of ours.
-	Foreign()
+	// Foreign tells that another program, by the name of its process if that is
+	// known, changed a set that a rule feeds.
+	Foreign(process string)
 	// Overrun tells that kernel events were lost, and everything is read anew.
 	Overrun()
 }
@@ -182,7 +183,7 @@ func (blind) Commit(int, time.Duration) {}
 func (blind) Held(time.Duration)        {}
 func (blind) Refused(string)            {}
 func (blind) Healed(int)                {}
-func (blind) Foreign()                  {}
+func (blind) Foreign(string)            {}
 func (blind) Overrun()                  {}
 
 // Budgets. Each has a gauge; reaching one refuses newcomers and breaks nothing

@@ -256,10 +256,7 @@ func (k *keeper) adopt(l *link, ks *kernelSet, info nft.Set) {
 	}
 	ks.fullUntil.Store(0)
 	ks.become(setState{layout: info.Layout, known: true, epoch: epoch, handle: info.Handle, size: info.Size})
-	if n := k.refill(ks, epoch); n > 0 {
-		k.watch.Healed(n)
-		k.log.Infof("set %s: put %d elements back", ks.id, n)
-	}
+	k.refill(ks, epoch)
 }
 
 // take notes one element that the kernel holds.
@@ -283,22 +280,20 @@ func (k *keeper) take(ks *kernelSet, layout set.Layout, epoch uint32, e nft.Elem
 }
 
 // refill puts back what was promised and the kernel doesn't hold, a batch at a
-// time, so that answers get in between. It tells how many.
-func (k *keeper) refill(ks *kernelSet, epoch uint32) int {
-	n := 0
+// time, so that answers get in between.
+func (k *keeper) refill(ks *kernelSet, epoch uint32) {
 	var last *batch
 	now := k.now()
 	k.each(func(b *binding) bool {
 		if b.set == ks && b.until > now && b.holds(epoch) < b.until && b.batch == nil {
 			last = k.restore(b, epoch)
-			n++
+			ks.healed.Add(1)
 		}
 		return true
 	})
 	if last != nil {
 		<-last.done
 	}
-	return n
 }
 
 // restore queues the write that gives a binding back what it was promised. Its
@@ -309,8 +304,15 @@ func (g *Gate) restore(b *binding, epoch uint32) *batch {
 	return b.batch
 }
 
-// report logs every problem that has come up, and every one that is over, once.
+// report logs every problem that has come up, and every one that is over, once;
+// and what was put back since it was last called.
 func (k *keeper) report() {
+	for _, ks := range k.known() {
+		if n := ks.healed.Swap(0); n > 0 {
+			k.watch.Healed(int(n))
+			k.log.Warningf("set %s: put %d elements back, %s", ks.id, n, ks.changedBy())
+		}
+	}
 	now := make(map[problemKey]string)
 	for _, p := range k.Problems() {
 		if errors.Is(p.Err, errUnread) {

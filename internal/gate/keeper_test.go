@@ -439,3 +439,23 @@ func (l *lines) expect(t *testing.T, want ...string) {
 	}
 	l.all = nil
 }
+
+// Whoever took elements out is named in the log.
+func TestLogNamesWhoDidIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := &bench{fakeKernel: k}
+		log := new(lines)
+		b.gate = New(Options{Kernel: k, Log: log})
+		defer b.gate.Close()
+		b.load(newRule("web", []set.ID{web4}))
+		b.ask("www.example.com.", time.Minute, addr1, addr2)
+		k.change(func() { clear(k.sets[web4].elements) })
+		for _, a := range []netip.Addr{addr1, addr2} {
+			k.tell(nft.Event{Kind: nft.ElementGone, ID: web4, Element: nft.Element{Key: key4(a)}, By: "nft", PID: 4711})
+		}
+		time.Sleep(time.Minute)
+		log.expect(t, "set inet filter web4: put 2 elements back, last changed by nft (pid 4711)")
+	})
+}

@@ -25,6 +25,11 @@ type kernelSet struct {
 	news  atomic.Uint64
 	stale atomic.Bool // to be read again
 	lost  atomic.Bool // and its elements, although the set may be the same
+	// healed counts the elements that were put back since the log told of it,
+	// and foreign is who last changed the set, with the process id, "" if that
+	// isn't known.
+	healed  atomic.Int64
+	foreign atomic.Pointer[string]
 	// forgotten: no rule feeds it any more.
 	forgotten atomic.Bool
 	// trouble is the last refusal of an element, nil once a write has succeeded.
@@ -103,3 +108,11 @@ func (ks *kernelSet) full(now moment) bool { return int64(now) < ks.fullUntil.Lo
 
 // vanished tells whether err means that the set is not there.
 func vanished(err error) bool { return errors.Is(err, nft.ErrNoSet) }
+
+// changedBy says who changed the set last.
+func (ks *kernelSet) changedBy() string {
+	if who := ks.foreign.Load(); who != nil {
+		return "last changed by " + *who
+	}
+	return "changed by an unknown process"
+}

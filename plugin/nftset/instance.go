@@ -103,7 +103,7 @@ type process struct {
 // kept under the next. It begins with the first configuration that needs it, and
 // ends with the process.
 var shared = sync.OnceValue(func() *process {
-	p := &process{gate: gate.New(gate.Options{Kernel: gate.NFT{}, Log: log, Observer: observer{}})}
+	p := &process{gate: gate.New(gate.Options{Kernel: gate.NFT{}, Log: log, Observer: new(observer)})}
 	own, err := host.Open()
 	if err != nil {
 		// Without it the gateway's own addresses would be admitted.

@@ -76,12 +76,12 @@ var (
 		Help:      "Elements that were put back after another program had taken them out or shortened their lives.",
 	})
 
-	foreignChanges = promauto.NewCounter(prometheus.CounterOpts{
+	foreignChanges = promauto.NewCounterVec(prometheus.CounterOpts{
 		Namespace: plugin.Namespace,
 		Subsystem: directive,
 		Name:      "foreign_changes_total",
-		Help:      "Changes that other programs made to sets which rules feed.",
-	})
+		Help:      "Changes that other programs made to sets which rules feed, by the process's name as the kernel has it.",
+	}, []string{"process"})
 
 	eventOverruns = promauto.NewCounter(prometheus.CounterOpts{
 		Namespace: plugin.Namespace,
@@ -92,17 +92,20 @@ var (
 )
 
 // observer makes metrics of what the gate does.
-type observer struct{}
+type observer struct{ processes labelSet }
 
-func (observer) Commit(elements int, took time.Duration) {
+func (*observer) Commit(elements int, took time.Duration) {
 	commitElements.Observe(float64(elements))
 	commitDuration.Observe(took.Seconds())
 }
-func (observer) Held(took time.Duration) { holdDuration.Observe(took.Seconds()) }
-func (observer) Refused(errno string)    { kernelErrors.WithLabelValues(errno).Inc() }
-func (observer) Healed(elements int)     { healedElements.Add(float64(elements)) }
-func (observer) Foreign()                { foreignChanges.Inc() }
-func (observer) Overrun()                { eventOverruns.Inc() }
+func (*observer) Held(took time.Duration) { holdDuration.Observe(took.Seconds()) }
+func (*observer) Refused(errno string)    { kernelErrors.WithLabelValues(errno).Inc() }
+func (*observer) Healed(elements int)     { healedElements.Add(float64(elements)) }
+func (o *observer) Foreign(process string) {
+	foreignChanges.WithLabelValues(o.processes.label(process)).Inc()
+}
+
+func (*observer) Overrun() { eventOverruns.Inc() }
 
 // counters are a handler's answers_total by server, looked up once: the answer
 // path has no time for labels.
