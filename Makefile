@@ -1,0 +1,41 @@
+# make demo and make test need Debian's packages beside Go: as root they install
+# what is missing and say so, otherwise they name the command that does.
+
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+FUZZTIME ?= 10s
+LINTER   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# Tests make network namespaces. Who isn't root may do so as the root of a user
+# namespace.
+INSIDE := $(if $(filter 0,$(shell id -u)),,unshare --user --map-root-user --mount)
+
+.PHONY: build demo test bench lint fuzz check-deps
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/namewall ./cmd/namewall
+
+demo: check-deps
+	$(GO) run ./integration/demo
+
+test: check-deps
+	$(INSIDE) $(GO) test -race -timeout 30m ./...
+
+bench: check-deps
+	$(INSIDE) $(GO) test -run '^$$' -bench . -benchmem ./...
+
+# The last two are for what isn't built here: the stubs of other systems, and the
+# other architecture that gateways have.
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -l . && echo "run gofmt -w on these" && false; }
+	$(GO) mod tidy -diff
+	$(GO) vet ./...
+	$(GO) run $(LINTER) run ./...
+	GOOS=darwin $(GO) vet ./cmd/... ./internal/... ./plugin/...
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) build ./...
+
+fuzz:
+	.ci/fuzz $(FUZZTIME)
+
+check-deps:
+	sh integration/lab/require.sh
