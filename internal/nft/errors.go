@@ -37,7 +37,7 @@ type Error struct {
 
 // Error tells what was refused, and why.
 func (e *Error) Error() string {
-	s := fmt.Sprintf("%s in %s: %s", e.Kind, e.Set, explain(e.Errno))
+	s := fmt.Sprintf("%s: %s: %s", e.Set, e.Kind, explain(e.Errno))
 	if e.Detail != "" {
 		s += " (" + e.Detail + ")"
 	}

@@ -12,8 +12,8 @@
 // except for the scratch table with which it asks the kernel what it can do.
 //
 // The element path is an encoder of its own instead of google/nftables, which
-// can't send an element's expiration, can't tell which element of a batch was
-// refused, and costs ten times the allocations. Sockets are mdlayher/netlink's.
+// can't send an element's expiration and can't tell which element of a batch was
+// refused. Sockets are mdlayher/netlink's.
 //
 // It works on Linux only; elsewhere every constructor returns
 // [errors.ErrUnsupported].
