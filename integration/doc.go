@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package integration proves namewall's promises with real parts: the running
 // kernel's firewall, Debian's Unbound, dig, curl and C libraries, and the binary
 // as it is shipped, in network namespaces that each test makes for itself.

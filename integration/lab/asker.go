@@ -1,3 +1,5 @@
+//go:build linux
+
 package lab
 
 import (
@@ -54,14 +56,6 @@ func newAsker(l *Lab, v Volume, client int) (*asker, error) {
 		return a, nil
 	}
 	return a, a.connect()
-}
-
-// source is the client's own address to connect to addr from.
-func (a *asker) source(addr netip.Addr) netip.Addr {
-	if addr.Is6() {
-		return Client6(a.client)
-	}
-	return Client4(a.client)
 }
 
 func (a *asker) connect() error {

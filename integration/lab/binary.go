@@ -1,3 +1,5 @@
+//go:build linux
+
 package lab
 
 import (
@@ -10,6 +12,15 @@ import (
 
 // namewall builds the binary under test, when it is first asked for.
 var namewall builder
+
+// Build builds the binary under test, if it has not been built in this run:
+// whoever measures time does so before.
+func Build(t T) {
+	t.Helper()
+	if _, err := namewall.path(); err != nil {
+		t.Fatalf("%v", err)
+	}
+}
 
 // builder builds a binary once a run.
 type builder struct {
@@ -29,7 +40,7 @@ func (b *builder) build() (err error) {
 		return err
 	}
 	args := []string{"build", "-o", b.dir + "/"}
-	if Race {
+	if race {
 		args = append(args, "-race")
 	}
 	out, err := exec.Command("go", append(args, "github.com/namewall/namewall/cmd/namewall")...).CombinedOutput()

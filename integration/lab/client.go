@@ -1,6 +1,9 @@
+//go:build linux
+
 package lab
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -53,6 +56,28 @@ func (l *Lab) Ask(from netip.Addr, network, name string, qtype uint16) *dns.Msg 
 // udpPayload is what resolvers announce (DNS flag day 2020).
 const udpPayload = 1232
 
+// Addrs are the addresses in the answer section.
+func Addrs(m *dns.Msg) []netip.Addr {
+	var addrs []netip.Addr
+	for _, rr := range m.Answer {
+		var ip net.IP
+		switch rr := rr.(type) {
+		case *dns.A:
+			ip = rr.A
+		case *dns.AAAA:
+			ip = rr.AAAA
+		default:
+			continue
+		}
+		addr, _ := netip.AddrFromSlice(ip)
+		if rr.Header().Rrtype == dns.TypeA {
+			addr = addr.Unmap()
+		}
+		addrs = append(addrs, addr)
+	}
+	return addrs
+}
+
 // EDE is the extended error of an answer (RFC 8914), nil if it has none.
 func EDE(m *dns.Msg) *dns.EDNS0_EDE {
 	opt := m.IsEdns0()
@@ -94,16 +119,20 @@ func (l *Lab) Resolving(resolver string) Option {
 }
 
 // Curl runs curl in the client namespace with the gateway as its resolver, and
-// returns what the server said.
+// returns what the server said. Curl may try for long: whether something was
+// dropped on the way is the firewall's to tell.
 func (l *Lab) Curl(args ...string) (string, error) {
-	return l.Client.Run(l.Resolving(Gateway4), append([]string{
-		"curl", "--silent", "--show-error", "--noproxy", "*", "--connect-timeout", ConnectSeconds,
-	}, args...)...)
+	return l.curl(connectLimit, args)
 }
 
-// ConnectLimit is shorter than the time after which a client repeats its SYN
-// (1 s, RFC 6298): who connects within it needed one packet.
-const ConnectLimit = 900 * time.Millisecond
+// CurlInVain is Curl where nobody is expected to answer: it gives up before a
+// second SYN.
+func (l *Lab) CurlInVain(args ...string) (string, error) {
+	return l.curl(KnockLimit, args)
+}
 
-// ConnectSeconds is ConnectLimit for command lines.
-const ConnectSeconds = "0.9"
+func (l *Lab) curl(limit time.Duration, args []string) (string, error) {
+	return l.Client.Run(l.Resolving(Gateway4), append([]string{
+		"curl", "--silent", "--show-error", "--noproxy", "*", "--connect-timeout", fmt.Sprint(limit.Seconds()),
+	}, args...)...)
+}

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package lab builds a small internet for namewall's tests out of the running
 // kernel: three network namespaces, real nftables, real resolvers.
 //
@@ -25,6 +27,7 @@ import (
 type T interface {
 	Helper()
 	Logf(format string, args ...any)
+	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
 	Cleanup(func())
 	TempDir() string

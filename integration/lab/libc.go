@@ -1,3 +1,5 @@
+//go:build linux
+
 package lab
 
 import (
@@ -45,7 +47,7 @@ func (l *Lab) Connector(libc LibC) func(host string, port int) (string, error) {
 	}
 	resolving := l.Resolving(Gateway4)
 	return func(host string, port int) (string, error) {
-		out, err := l.Client.Run(resolving, program, host, strconv.Itoa(port), strconv.FormatInt(ConnectLimit.Milliseconds(), 10))
+		out, err := l.Client.Run(resolving, program, host, strconv.Itoa(port), strconv.FormatInt(KnockLimit.Milliseconds(), 10))
 		if err != nil {
 			return "", fmt.Errorf("%s client: %w", libc, err)
 		}

@@ -1,3 +1,5 @@
+//go:build linux
+
 package lab
 
 import (
@@ -64,14 +66,17 @@ func (n *NS) start(cmd *exec.Cmd) error {
 }
 
 // Process is a lasting process in a namespace. When the test ends it is
-// terminated, and its output shown if the test failed.
+// terminated, and its output shown if the test failed. A process that ends in
+// another way than it was asked to fails the test: with the race detector, that is
+// also one that had a race.
 type Process struct {
 	Name string
 
-	cmd   *exec.Cmd
-	out   output
-	ended chan struct{} // closed when err is set
-	err   error
+	cmd    *exec.Cmd
+	out    output
+	killed bool          // by the test; of its goroutine
+	ended  chan struct{} // closed when err is set
+	err    error
 }
 
 // Start starts a lasting process.
@@ -91,8 +96,8 @@ func (n *NS) Start(t T, with Option, name string, command ...string) *Process {
 		close(p.ended)
 	}()
 	t.Cleanup(func() {
-		if err := p.Stop(); err != nil {
-			t.Logf("%s: %v", name, err)
+		if err := p.Stop(); err != nil && !p.killed {
+			t.Errorf("%s: %v", name, err)
 		}
 		if t.Failed() {
 			t.Logf("output of %s:\n%s", name, p.Output())
@@ -135,6 +140,7 @@ func (p *Process) Stop() error {
 
 // Kill ends the process as a crash would.
 func (p *Process) Kill() {
+	p.killed = true
 	p.cmd.Process.Kill() //nolint:errcheck // the wait below tells
 	<-p.ended
 }

@@ -1,7 +1,7 @@
-//go:build !race
+//go:build linux && !race
 
 package lab
 
-// Race tells whether the tests, and with them the binary under test, are built
-// with the race detector, which makes everything several times slower.
-const Race = false
+// race tells whether the tests are built with the race detector, and so the
+// binary under test, too.
+const race = false

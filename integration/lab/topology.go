@@ -1,3 +1,5 @@
+//go:build linux
+
 package lab
 
 import (
@@ -35,9 +37,9 @@ func wideArea() []string {
 	return []string{wide4.String(), "198.51.100.0/24", "203.0.113.0/24", wide6.String(), "64:ff9b::/96"}
 }
 
-// AllowWide is the `allow` line that makes the lab's addresses admissible: they
-// are special-purpose ranges, which namewall refuses.
-const AllowWide = "allow 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 2001:db8::/32"
+// AllowWide is the `allow` line that makes the wide area's addresses admissible:
+// they are special-purpose ranges, which namewall refuses.
+const AllowWide = "allow 198.19.0.0/16 198.51.100.0/24 203.0.113.0/24 2001:db8:100::/40"
 
 // wire connects the three namespaces and gives them addresses and routes.
 func (l *Lab) wire() error {

@@ -1,3 +1,5 @@
+//go:build linux
+
 package lab
 
 import (
@@ -34,7 +36,8 @@ const Below = "198.18.0.10" // client 0
 // the gateway, as the resolver of a department does.
 func (l *Lab) BelowGateway() {
 	l.t.Helper()
-	l.unbound(l.Client, Below, "", "forward-zone:\n\tname: \".\"\n\tforward-addr: "+Gateway4+"\n")
+	// By itself Unbound denies that there is anything below test. (RFC 6761).
+	l.unbound(l.Client, Below, "\tlocal-zone: \"test.\" nodefault\n", "forward-zone:\n\tname: \".\"\n\tforward-addr: "+Gateway4+"\n")
 }
 
 // unbound starts Unbound at port 53 of address, with these lines in its server
@@ -91,7 +94,7 @@ func (l *Lab) unconfined(command, dir string) string {
 // answering waits until a server says anything to a question over UDP.
 func (l *Lab) answering(p *Process, ns *NS, server string) {
 	l.t.Helper()
-	q := new(dns.Msg).SetQuestion(".", dns.TypeNS)
+	q := new(dns.Msg).SetQuestion("ready.lab.test.", dns.TypeA)
 	Until(l.t, startLimit, p.Name+" answers", func() error {
 		if err := p.Running(); err != nil {
 			l.t.Fatalf("%v", err)

@@ -1,11 +1,11 @@
+//go:build linux
+
 package lab
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +22,9 @@ type Volume struct {
 	Port      int   // to connect to, over TCP
 	// Question is question i, counted from 0.
 	Question func(i int) (name string, qtype uint16)
+	// Limit is how long a connection may take. 0 is long; KnockLimit is for
+	// where nobody is expected to answer.
+	Limit time.Duration
 	// Until ends the run early, if it is not nil, when it is closed.
 	Until <-chan struct{}
 	// Crowd is how many clients, each from an address of its own, ask question
@@ -36,8 +39,12 @@ type Outcome struct {
 	Failures         []error // the first ones
 }
 
-// failuresMax is how many failures are worth reading.
-const failuresMax = 5
+const (
+	// failuresMax is how many failures are worth reading.
+	failuresMax = 5
+	// failuresEnough ends a run whose promise is broken beyond doubt.
+	failuresEnough = 64
+)
 
 // String is the outcome in a log line.
 func (o Outcome) String() string {
@@ -53,8 +60,9 @@ func (o Outcome) Err() error {
 	return fmt.Errorf("%v; the first failures: %w", o, errors.Join(o.Failures...))
 }
 
-// Run asks the questions 0 to n-1.
+// Run asks the questions 0 to n-1, unless too many connections fail.
 func (v Volume) Run(l *Lab, n int) Outcome {
+	v.Limit = cmp.Or(v.Limit, connectLimit)
 	start := time.Now()
 	run := &volumeRun{Volume: v, lab: l, n: n}
 	var workers sync.WaitGroup
@@ -116,7 +124,7 @@ func (r *volumeRun) index() (int, bool) {
 		return 0, false
 	default:
 		i := int(r.next.Add(1)) - 1
-		return i, i < r.n
+		return i, i < r.n && r.tried.Load()-r.connected.Load() < failuresEnough
 	}
 }
 
@@ -162,58 +170,10 @@ func (r *volumeRun) once(a *asker, i int) {
 		return
 	}
 	for _, addr := range addrs {
-		if err := connect(a.source(addr), addr, r.Port); err != nil {
+		if err := connect(clientAddr(a.client, addr), addr, r.Port, r.Limit); err != nil {
 			r.count(0, 1, fmt.Errorf("%s: %w", name, err))
 		} else {
 			r.count(1, 1, nil)
 		}
 	}
-}
-
-// Addrs are the addresses in the answer section.
-func Addrs(m *dns.Msg) []netip.Addr {
-	var addrs []netip.Addr
-	for _, rr := range m.Answer {
-		var ip net.IP
-		switch rr := rr.(type) {
-		case *dns.A:
-			ip = rr.A
-		case *dns.AAAA:
-			ip = rr.AAAA
-		default:
-			continue
-		}
-		addr, _ := netip.AddrFromSlice(ip)
-		if rr.Header().Rrtype == dns.TypeA {
-			addr = addr.Unmap()
-		}
-		addrs = append(addrs, addr)
-	}
-	return addrs
-}
-
-// Connect opens a TCP connection from client i of the lab, with no more than
-// one SYN, and resets it.
-func (l *Lab) Connect(i int, to netip.Addr, port int) error {
-	return l.Client.Do(func() error {
-		from := Client4(i)
-		if to.Is6() {
-			from = Client6(i)
-		}
-		return connect(from, to, port)
-	})
-}
-
-func connect(from, to netip.Addr, port int) error {
-	d := net.Dialer{Timeout: ConnectLimit, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), KeepAlive: -1}
-	d.SetMultipathTCP(false)
-	conn, err := d.Dial("tcp", net.JoinHostPort(to.String(), strconv.Itoa(port)))
-	if err != nil {
-		return err
-	}
-	// A reset leaves no TIME_WAIT, neither here nor there.
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0) //nolint:errcheck // costs a TIME_WAIT at worst
-	}
-	return conn.Close()
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package lab
 
 import (
@@ -5,6 +7,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"strconv"
@@ -67,6 +71,7 @@ func (l *Lab) HTTP(port int, cert *tls.Config) *Server {
 		listener = tls.NewListener(listener, cert)
 	}
 	server := &http.Server{
+		ErrorLog: log.New(io.Discard, "", 0), // of clients that only try to connect
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, "%v for %s\n", r.Context().Value(http.LocalAddrContextKey), r.Host)
 		}),
