@@ -22,15 +22,19 @@ func (i *Instance) Admit(ctx context.Context, q *Question) {
 			q.Enforced = true
 		}
 	}
-	for addr := range q.Walk.Addrs {
+	for range q.Walk.Addrs {
 		q.standing = append(q.standing, standing{})
-		for match := range q.Matches {
-			i.judge(q, addr, match, now)
-		}
 	}
-	if len(q.grants) > 0 {
+	start, waited := now, false
+	for i.judge(q, start, now); len(q.grants) > 0; i.judge(q, start, now) {
+		// After a wait everything is looked at again: what was covered may have
+		// been lost meanwhile, and what was written may have to be longer.
+		waited = true
 		i.gate.hold(ctx, q)
-		q.Held = i.gate.now() - now
+		now = i.gate.now()
+	}
+	if waited {
+		q.Held = now - start
 		i.gate.watch.Held(q.Held)
 	}
 	for _, st := range q.standing {
@@ -39,8 +43,21 @@ func (i *Instance) Admit(ctx context.Context, q *Question) {
 	i.gate.follow(q, now)
 }
 
-// judge takes one address through one rule. What is not covered becomes grants.
-func (i *Instance) judge(q *Question, addr, match int, now moment) {
+// judge takes all addresses through all rules, as things are now. What is not
+// covered becomes grants. An address that has failed is not tried again.
+func (i *Instance) judge(q *Question, start, now moment) {
+	q.grants = q.grants[:0]
+	for addr := range q.standing {
+		st := &q.standing[addr]
+		*st = standing{failure: st.failure}
+		for match := 0; match < len(q.Matches) && st.failure == Unjudged; match++ {
+			i.judgeOne(q, addr, match, start, now)
+		}
+	}
+}
+
+// judgeOne takes one address through one rule.
+func (i *Instance) judgeOne(q *Question, addr, match int, start, now moment) {
 	r := q.Matches[match].Rule
 	a := &q.Walk.Addrs[addr]
 	switch r.Policy.Judge(a.Addr, i.site) {
@@ -65,7 +82,7 @@ func (i *Instance) judge(q *Question, addr, match int, now moment) {
 		fits = true
 		gr := grant{
 			addr: addr, match: match, rule: rs, set: n, counts: q.counts(r),
-			lives: livesOf(r.Lifetime, a.TTL), deadline: now + r.Wait, state: st,
+			lives: livesOf(r.Lifetime, a.TTL), deadline: start + r.Wait, state: st,
 		}
 		if !i.gate.want(q, &gr, now) {
 			q.grants = q.grants[:first]
@@ -100,7 +117,6 @@ func (g *Gate) want(q *Question, gr *grant, now moment) bool {
 			service = services[n]
 		}
 		gr.key = gr.state.layout.Key(q.Client, q.Walk.Addrs[gr.addr].Addr, service)
-		gr.keyed = true
 		switch fate, settled := g.try(q, gr, now); {
 		case !settled:
 			q.grants = append(q.grants, *gr)
@@ -111,25 +127,6 @@ func (g *Gate) want(q *Question, gr *grant, now moment) bool {
 		}
 	}
 	return true
-}
-
-// waits tells whether a grant waits for its set to be fed again. A set that has
-// vanished is given the time of a ruleset's reload; after that the refusal
-// comes at once, and a feeding rule never waits for what is known to be missing.
-func (gr *grant) waits(now moment) bool {
-	st := gr.state
-	if st.err == nil || gr.rule.rule.Mode == rule.Feed && st.err != errUnread {
-		return false
-	}
-	return now < gr.until()
-}
-
-// until is the moment up to which a grant waits.
-func (gr *grant) until() moment {
-	if gr.write == nil && gr.state.err != nil {
-		return min(gr.deadline, gr.state.since+gr.rule.rule.Wait)
-	}
-	return gr.deadline
 }
 
 // try looks whether a key is covered: whether the kernel holds it for as long
@@ -161,15 +158,21 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	if held <= now && ks.full(now) {
 		return Full, true
 	}
-	addr := q.Walk.Addrs[gr.addr].Addr
-	subject, ok := g.names.take(r.Name, name, addr, r.Limit, now, until)
-	if !ok {
-		return Limit, true
+	if covered && b.crowded(r.Name, now) {
+		return Promised, true
 	}
-	fresh := b == nil
-	if fresh {
+	counted := until
+	if !covered {
+		counted = gr.deadline // longer when it has been written
+	}
+	subject, fate := g.names.take(r.Name, name, q.Walk.Addrs[gr.addr].Addr, r.Limit, now, counted)
+	if fate != Unjudged {
+		return fate, true
+	}
+	kind := extension
+	if b == nil {
+		kind = newcomer
 		if b, fate = g.create(s, h, at, ks, gr.state.layout); fate != Unjudged {
-			g.names.giveUp(subject, addr)
 			return fate, true
 		}
 	}
@@ -180,12 +183,10 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 		return Promised, true
 	}
 	if b.batch == nil || b.writing < need && !g.queue.raise(b.batch, b.index, until) {
-		b.writing = until
-		b.batch, b.index = g.queue.add(write{binding: b, epoch: epoch, until: until, fresh: fresh})
-	}
-	if b.writing < need {
+		b.batch, b.index = g.queue.add(write{kind: kind, binding: b, epoch: epoch, until: until})
 		b.writing = until
 	}
+	b.writing = max(b.writing, until)
 	gr.write, gr.index = b.batch, b.index
 	return Unjudged, false
 }

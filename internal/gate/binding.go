@@ -25,6 +25,8 @@ type binding struct {
 	until moment // what clients were promised; 0: nothing yet
 	held  moment // the kernel holds the element until then, forever: permanent; 0: it doesn't
 
+	wrote moment // when the gate last wrote the element
+
 	// The write that is on its way, nil if there is none, and what it promises.
 	batch   *batch
 	writing moment

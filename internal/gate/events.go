@@ -1,9 +1,10 @@
 package gate
 
 import (
-	"fmt"
+	"time"
 
 	"github.com/namewall/namewall/internal/nft"
+	"github.com/namewall/namewall/internal/set"
 )
 
 // hear takes one kernel event that another program caused. It runs on the
@@ -14,7 +15,7 @@ func (g *Gate) hear(l *link, e nft.Event) {
 	case nft.Overrun:
 		g.watch.Overrun()
 		for _, ks := range g.known() {
-			ks.disturb()
+			ks.disturb(g.now())
 		}
 		g.wake()
 		return
@@ -29,10 +30,10 @@ func (g *Gate) hear(l *link, e nft.Event) {
 		return
 	}
 	g.watch.Foreign(e.By)
-	ks.news.Add(1)
-	if e.By != "" {
-		who := fmt.Sprintf("%s (pid %d)", e.By, e.PID)
-		ks.foreign.Store(&who)
+	if who := (actor{e.By, e.PID}); e.By != "" {
+		if last := ks.foreign.Load(); last == nil || *last != who {
+			ks.foreign.Store(&who)
+		}
 	}
 	switch e.Kind {
 	case nft.SetGone:
@@ -43,32 +44,37 @@ func (g *Gate) hear(l *link, e nft.Event) {
 		ks.stale.Store(true)
 		g.wake()
 	case nft.SetChanged:
-		ks.disturb()
+		ks.disturb(g.now())
 		g.wake()
 	case nft.ElementNew, nft.ElementGone:
 		g.changed(ks, e)
 	}
 }
 
-// disturb has a set's elements read again.
-func (ks *kernelSet) disturb() {
-	ks.lost.Store(true)
-	ks.stale.Store(true)
+// changed takes what another program did to one element.
+func (g *Gate) changed(ks *kernelSet, e nft.Event) {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	if ks.listening {
+		if len(ks.heard) < heardMax {
+			ks.heard = append(ks.heard, e)
+		} else {
+			ks.lost.Store(true)
+		}
+		return
+	}
+	if st := ks.state.Load(); st.err == nil {
+		g.note(ks, st.layout, st.epoch, e, true)
+	} // else the set is going to be read
 }
 
-// changed takes what another program did to one element. If it took away from
-// what was promised, that is put back.
-func (g *Gate) changed(ks *kernelSet, e nft.Event) {
-	st := ks.state.Load()
-	if st.err != nil {
-		return // the set is going to be read
-	}
+// note brings a binding up to date with an event. If that took away from what
+// was promised, it is put back, if heal says so.
+func (g *Gate) note(ks *kernelSet, layout set.Layout, epoch uint32, e nft.Event, heal bool) {
+	now := g.now()
 	var held moment
 	if e.Kind == nft.ElementNew {
-		held = forever
-		if !e.Element.Permanent() {
-			held = g.now() + e.Element.Expires
-		}
+		held = g.heldUntil(e.Element)
 	}
 	at := ks.slot(e.Element.Key)
 	s, h := g.locate(at)
@@ -76,14 +82,21 @@ func (g *Gate) changed(ks *kernelSet, e nft.Event) {
 	defer s.mu.Unlock()
 	b := s.find(h, at)
 	if b == nil {
-		if held == 0 {
+		if held <= now {
 			return
 		}
-		if b, _ = g.create(s, h, at, ks, st.layout); b == nil {
+		var fate Fate
+		if b, fate = g.create(s, h, at, ks, layout); fate != Unjudged {
 			return
 		}
 	}
-	b.epoch, b.held, b.own = st.epoch, held, false
+	if b.own && held > b.held && now-b.wrote < crossing {
+		// It may have happened before our own write, which ended it.
+		ks.lost.Store(true)
+		ks.stale.Store(true)
+		return
+	}
+	b.epoch, b.held, b.own = epoch, held, false
 	if b.batch != nil {
 		if g.queue.waiting(b.batch) {
 			return // it will be written anyway
@@ -92,8 +105,14 @@ func (g *Gate) changed(ks *kernelSet, e nft.Event) {
 		// known. Whoever waits for it will look again.
 		b.batch = nil
 	}
-	if b.until > g.now() && held < b.until {
-		g.restore(b, st.epoch)
-		ks.healed.Add(1)
+	switch {
+	case b.due() <= now:
+		g.drop(s, b)
+	case heal && b.until > now && held < b.until:
+		g.restore(b, epoch)
 	}
 }
+
+// crossing is how long after an own write an event about the same element may
+// still be one of before it.
+const crossing = time.Second

@@ -61,7 +61,7 @@ func (g *Gate) ripe(s *shard, b *binding, now moment, busy bool) {
 	case end <= now:
 		g.drop(s, b)
 	default:
-		if busy {
+		if busy { // it is our own: end is later than due
 			g.queue.delete(write{binding: b, epoch: b.epoch})
 		}
 		s.wheel.add(b, end)

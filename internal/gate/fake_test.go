@@ -61,6 +61,12 @@ func (k *fakeKernel) remove(id set.ID) {
 	k.tell(nft.Event{Kind: nft.SetGone, ID: id})
 }
 
+// replace deletes a set and declares it with another layout or size, in one
+// transaction.
+func (k *fakeKernel) replace(id set.ID, layout set.Layout, size uint32) {
+	k.declare(id, layout, size) // under another handle
+}
+
 // put is another program's element. life 0: permanent.
 func (k *fakeKernel) put(id set.ID, key set.Key, life time.Duration) {
 	k.mu.Lock()

@@ -34,8 +34,10 @@ const (
 	// NotReady: a set is missing or of another layout, or nftables can't be
 	// reached.
 	NotReady
-	// Full: the set, or namewall's own memory, has no room for newcomers.
+	// Full: the set has no room for newcomers.
 	Full
+	// Budget: namewall's own memory for bindings or names is used up.
+	Budget
 	// Failed: the kernel refused the element.
 	Failed
 	// Late: the kernel has not acknowledged the write within `wait`.
@@ -46,14 +48,14 @@ const (
 
 var fateNames = [...]string{
 	"unjudged", "promised", "passed", "special", "own", "no_family", "limit",
-	"not_ready", "full", "failed", "late", "busy",
+	"not_ready", "full", "budget", "failed", "late", "busy",
 }
 
 // String is the fate as a metric's label has it.
 func (f Fate) String() string { return fateNames[f] }
 
 // Given tells whether the address may be given to the client.
-func (f Fate) Given() bool { return f <= Passed }
+func (f Fate) Given() bool { return f == Promised || f == Passed }
 
 // Filtered tells whether the address is left out for what it is, and not
 // because something is wrong: asking again won't help.
@@ -85,6 +87,8 @@ func (c Cause) String() string {
 		return text + "limit of addresses reached"
 	case Full:
 		return text + fmt.Sprintf("set %s is full", c.Set)
+	case Budget:
+		return text + "budget of names or bindings used up"
 	case Late:
 		return text + fmt.Sprintf("set %s not written in time", c.Set)
 	case Busy:

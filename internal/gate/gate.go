@@ -38,7 +38,7 @@ type moment = time.Duration
 // forever is when a permanent element expires.
 const forever moment = math.MaxInt64
 
-// Kernel is what the gate needs of nftables. NFT is the real one.
+// Kernel is what the gate needs of nftables. *NFT is the real one.
 type Kernel interface {
 	// Open starts a session: everything that reads, writes and watches. events
 	// is called from one goroutine, in the order in which the kernel tells.
@@ -78,9 +78,8 @@ type Gate struct {
 	commits  atomic.Int64 // so far
 	released atomic.Bool  // a set has left the configuration
 
-	session atomic.Pointer[link]  // nil: none is open
-	failure atomic.Pointer[error] // why the last one ended
-	kick    chan struct{}         // wakes the keeper; one place is enough
+	session atomic.Pointer[link] // nil: none can be used
+	kick    chan struct{}        // wakes the keeper; one place is enough
 	closing chan struct{}
 	done    sync.WaitGroup
 

@@ -15,9 +15,11 @@ type Instance struct {
 	gate  *Gate
 	rules []*ruleState // by rule.Index
 	site  rule.Site
+
+	stopped bool // guarded by Gate.mu: it was the last one when it was stopped
 }
 
-// ruleState is a rule with the kernel's side of its sets.
+// ruleState is a rule with the kernel's side of its sets, which Start fills in.
 type ruleState struct {
 	rule *rule.Rule
 	sets []ruleSet
@@ -52,6 +54,12 @@ func (i *Instance) Start() {
 	g := i.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.instances = slices.DeleteFunc(g.instances, func(old *Instance) bool {
+		if old.stopped {
+			defer g.release(old) // after the new one has taken its sets
+		}
+		return old.stopped
+	})
 	g.instances = append(g.instances, i)
 	for _, rs := range i.rules {
 		for n, s := range rs.rule.Sets {
@@ -70,7 +78,7 @@ func (i *Instance) Start() {
 func (g *Gate) newSet(s rule.Set) *kernelSet {
 	g.nextSet++
 	ks := &kernelSet{id: s.ID, number: g.nextSet}
-	ks.become(setState{err: errUnread, layout: s.Layout, known: s.Known, since: g.now()})
+	ks.become(nil, setState{err: errUnread, layout: s.Layout, known: s.Known, since: g.now()})
 	ks.stale.Store(true)
 	g.sets[s.ID] = ks
 	return ks
@@ -85,7 +93,11 @@ func (i *Instance) Stop() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	at := slices.Index(g.instances, i)
-	if at < 0 || len(g.instances) == 1 {
+	if at < 0 {
+		return
+	}
+	if len(g.instances) == 1 {
+		i.stopped = true
 		return
 	}
 	g.instances = slices.Delete(g.instances, at, at+1)
@@ -98,6 +110,9 @@ func (i *Instance) Keep() {
 	g := i.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if !slices.Contains(g.instances, i) {
+		return
+	}
 	for _, other := range g.instances {
 		if other != i {
 			g.release(other)
@@ -155,10 +170,11 @@ func (p Problem) String() string {
 // every set of every rule can be fed.
 func (g *Gate) Problems() []Problem {
 	g.mu.Lock()
-	defer g.mu.Unlock()
+	instances := slices.Clone(g.instances)
+	g.mu.Unlock()
 	var all []Problem
 	seen := make(map[string]bool)
-	for _, i := range slices.Backward(g.instances) {
+	for _, i := range slices.Backward(instances) {
 		for _, rs := range i.rules {
 			if seen[rs.rule.Name] {
 				continue // the newer configuration's rule counts

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/namewall/namewall/internal/nft"
@@ -22,26 +23,25 @@ const (
 	// sweepEvery is how often names and targets are looked through for those
 	// whose time is over. Nothing depends on it but memory.
 	sweepEvery = 4 * time.Second
-	// undisturbed is how often the elements of a set are read again because
-	// others changed it meanwhile. After that what was read is taken, and the
-	// set is read once more at the next tick.
-	undisturbed = 5
 )
 
 // link is one session with the kernel.
-type link struct{ Session }
+type link struct {
+	Session
+	failure atomic.Pointer[error] // why it is to be closed
+}
 
 // keep is the keeper: one goroutine that opens the session, reads and adopts
 // sets, puts back what was lost and forgets what has expired.
 func (g *Gate) keep() {
-	defer func() {
-		if s := g.session.Load(); s != nil {
-			_ = s.Close() // nothing is left to be told
-		}
-	}()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	k := keeper{Gate: g, pause: retryMin}
+	defer func() {
+		if k.link != nil {
+			_ = k.link.Close() // nothing is left to be told
+		}
+	}()
 	for {
 		retry := k.turn()
 		select {
@@ -57,7 +57,7 @@ func (g *Gate) keep() {
 // keeper is the keeper's own state.
 type keeper struct {
 	*Gate
-	open     bool // there was a session at the last turn
+	link     *link // the session that was opened last, nil once it is closed
 	openedAt moment
 	openAt   moment        // not before
 	pause    time.Duration // before the next try to open
@@ -74,10 +74,11 @@ func (k *keeper) turn() <-chan time.Time {
 	now := k.now()
 	k.tidy(now)
 	if k.session.Load() == nil {
-		if k.open {
-			k.open = false
+		if l := k.link; l != nil {
+			k.link = nil
+			_ = l.Close() // it failed already
 			k.backOff(now)
-			k.trouble(*k.failure.Load())
+			k.trouble(*l.failure.Load())
 		}
 		if now < k.openAt {
 			return time.After(k.openAt - now)
@@ -92,6 +93,10 @@ func (k *keeper) turn() <-chan time.Time {
 	}
 	for _, ks := range k.known() {
 		st := ks.state.Load()
+		if st.err == nil && now >= ks.owingAt && ks.owing.Swap(false) {
+			ks.owingAt = now + retryMax
+			k.refill(ks, st.epoch)
+		}
 		if !ks.stale.Swap(false) && (st.err == nil || now < ks.retryAt) {
 			continue
 		}
@@ -146,12 +151,14 @@ func (k *keeper) connect(now moment) bool {
 		return false
 	}
 	l.Session = session
-	k.open, k.openedAt = true, now
+	k.link, k.openedAt = l, now
 	for _, ks := range k.known() {
 		ks.stale.Store(true)
 	}
 	k.session.Store(l)
-	k.queue.resume()
+	if err := l.failure.Load(); err != nil {
+		k.fail(l, *err) // it ended before it was in use
+	}
 	return true
 }
 
@@ -167,17 +174,15 @@ func (k *keeper) trouble(err error) {
 // of the kernel is then no longer known, so the sets are not ready until they
 // have been read again.
 func (g *Gate) fail(l *link, err error) {
+	l.failure.CompareAndSwap(nil, &err)
 	if !g.session.CompareAndSwap(l, nil) {
 		return
 	}
-	g.queue.pause()
 	now := g.now()
 	for _, ks := range g.known() {
 		ks.lose(now, err)
 	}
-	g.failure.Store(&err)
-	_ = l.Close() // it failed already
-	g.wake()
+	g.wake() // the keeper closes it
 }
 
 // known is every set that some rule feeds.
@@ -198,6 +203,7 @@ func (k *keeper) read(ks *kernelSet) {
 	if l == nil {
 		return
 	}
+	before := ks.state.Load()
 	info, err := l.Set(ks.id)
 	if err == nil {
 		err = info.Usable()
@@ -206,18 +212,22 @@ func (k *keeper) read(ks *kernelSet) {
 		err = nft.ErrNoSet // who tells of it names the set
 	}
 	if err != nil {
-		ks.lose(k.now(), err)
 		ks.retryAt = k.now() + retryMax
+		ks.lose(k.now(), err)
 		if !vanished(err) && !errors.Is(err, nft.ErrUnusable) {
 			k.fail(l, err)
+		} else if st := ks.state.Load(); info.Known && !st.known {
+			next := *st
+			next.layout, next.known = info.Layout, true // it concerns one family only
+			ks.become(st, next)
 		}
 		return
 	}
-	if st := ks.state.Load(); st.err == nil && st.handle == info.Handle && st.layout == info.Layout && !ks.lost.Swap(false) {
-		if st.size != info.Size {
-			next := *st
+	if before.err == nil && before.handle == info.Handle && before.layout == info.Layout && !ks.lost.Load() {
+		if before.size != info.Size {
+			next := *before
 			next.size = info.Size
-			ks.become(next)
+			ks.become(before, next)
 			ks.fullUntil.Store(0)
 		}
 		return
@@ -226,82 +236,97 @@ func (k *keeper) read(ks *kernelSet) {
 }
 
 // adopt takes over what a set holds and makes it ready, then puts back what was
-// promised and is not there.
+// promised and is not there. What others do to the set meanwhile is taken in
+// afterwards.
 func (k *keeper) adopt(l *link, ks *kernelSet, info nft.Set) {
-	ks.lost.Store(false)
-	ks.lose(k.now(), errUnread)
-	epoch := ks.state.Load().epoch
-	if old := ks.state.Load(); old.known && old.layout != info.Layout {
+	unread := ks.lose(k.now(), errUnread)
+	if unread.known && unread.layout != info.Layout {
 		k.each(func(b *binding) bool { return b.set != ks })
 	}
-	for range undisturbed {
-		epoch++
-		news := ks.news.Load()
-		err := l.Elements(info, func(e nft.Element) error {
-			k.take(ks, info.Layout, epoch, e)
-			return nil
-		})
-		if vanished(err) {
-			ks.lose(k.now(), err)
-			ks.stale.Store(true)
-			return
+	ks.reading++
+	epoch := ks.reading
+	ks.listen()
+	err := l.Elements(info, func(e nft.Element) error {
+		k.take(ks, info.Layout, epoch, e)
+		return nil
+	})
+	ks.mu.Lock()
+	heard := ks.heard
+	ks.listening, ks.heard = false, nil
+	if err == nil && !ks.lost.Load() {
+		for _, e := range heard {
+			k.note(ks, info.Layout, epoch, e, false) // refill follows
 		}
-		if err != nil {
-			k.fail(l, err)
-			return
-		}
-		if ks.news.Load() == news {
-			break
-		}
+		ks.fullUntil.Store(0)
+		ks.become(unread, setState{layout: info.Layout, known: true, epoch: epoch, handle: info.Handle, size: info.Size})
 	}
-	ks.fullUntil.Store(0)
-	ks.become(setState{layout: info.Layout, known: true, epoch: epoch, handle: info.Handle, size: info.Size})
-	k.refill(ks, epoch)
+	ks.mu.Unlock()
+	switch {
+	case vanished(err):
+		ks.lose(k.now(), nft.ErrNoSet)
+	case errors.Is(err, nft.ErrInterrupted):
+		// Somebody keeps changing the ruleset. That is this set's trouble alone.
+		ks.lose(k.now(), err)
+		ks.stale.Store(true)
+	case err != nil:
+		k.fail(l, err)
+	case ks.lost.Load():
+		ks.stale.Store(true)
+	default:
+		k.refill(ks, epoch)
+	}
 }
 
 // take notes one element that the kernel holds.
 func (k *keeper) take(ks *kernelSet, layout set.Layout, epoch uint32, e nft.Element) {
-	until := forever
-	now := k.now()
-	if !e.Permanent() {
-		until = now + e.Expires
-	}
 	at := ks.slot(e.Key)
 	s, h := k.locate(at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.find(h, at)
 	if b == nil {
-		if b, _ = k.create(s, h, at, ks, layout); b == nil {
+		var fate Fate
+		if b, fate = k.create(s, h, at, ks, layout); fate != Unjudged {
 			return // over a budget: the element stays, and is written again when it is needed
 		}
 	}
-	b.epoch, b.held, b.own = epoch, until, false
+	b.epoch, b.held, b.own = epoch, k.heldUntil(e), false
 }
 
-// refill puts back what was promised and the kernel doesn't hold, a batch at a
-// time, so that answers get in between.
+// hearsay is how much less of an element's life is believed than the kernel
+// said: it said so a moment ago.
+const hearsay = time.Second
+
+// heldUntil is until when the kernel, which has just said so, holds an element.
+func (g *Gate) heldUntil(e nft.Element) moment {
+	if e.Permanent() {
+		return forever
+	}
+	return g.now() + max(0, e.Expires-hearsay)
+}
+
+// refill queues what was promised and the kernel doesn't hold, and forgets what
+// nobody was promised of an earlier life of the set.
 func (k *keeper) refill(ks *kernelSet, epoch uint32) {
-	var last *batch
 	now := k.now()
 	k.each(func(b *binding) bool {
-		if b.set == ks && b.until > now && b.holds(epoch) < b.until && b.batch == nil {
-			last = k.restore(b, epoch)
-			ks.healed.Add(1)
+		switch {
+		case b.set != ks || b.batch != nil:
+		case b.until > now && b.holds(epoch) < b.until:
+			k.restore(b, epoch)
+		case b.until <= now && b.holds(epoch) <= now:
+			return false
 		}
 		return true
 	})
-	if last != nil {
-		<-last.done
-	}
 }
 
 // restore queues the write that gives a binding back what it was promised. Its
 // shard is locked.
-func (g *Gate) restore(b *binding, epoch uint32) *batch {
+func (g *Gate) restore(b *binding, epoch uint32) {
 	b.writing = b.until
-	b.batch, b.index = g.queue.add(write{binding: b, epoch: epoch, until: b.until, heal: true})
-	return b.batch
+	b.batch, b.index = g.queue.add(write{kind: healing, binding: b, epoch: epoch, until: b.until})
+	b.set.healed.Add(1)
 }
 
 // report logs every problem that has come up, and every one that is over, once;

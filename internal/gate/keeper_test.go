@@ -396,8 +396,7 @@ func TestLogTellsOfChangesOnce(t *testing.T) {
 		time.Sleep(time.Minute)
 		log.expect(t, "rule app: set inet filter app4: set 'inet filter app4' (ipv4_addr . inet_proto . inet_service) has ports, "+
 			"name *.example.com has none: add PROTO/PORT to the name, or take the port out of the set's type")
-		k.remove(app4)
-		k.declare(app4, v4, 1)
+		k.replace(app4, v4, 1)
 		time.Sleep(time.Minute)
 		log.expect(t, "rule app: set inet filter app4 can be fed again")
 		for range 50 {

@@ -31,7 +31,7 @@ type Question struct {
 	Max time.Duration
 	// Causes tell why addresses were not promised, one for each kind of fate.
 	Causes []Cause
-	// Held is how long the answer waited, 0 if it was covered.
+	// Held is how long the answer waited for the kernel, 0 if it was covered.
 	Held time.Duration
 
 	standing []standing
@@ -71,8 +71,8 @@ func (s standing) fate() Fate {
 	return s.refusal
 }
 
-// grant is something that a rule wants for an address: one key in one set, or,
-// while the set can't be fed, whatever keys it will turn out to be.
+// grant is something that a rule wants for an address and that has to be waited
+// for: a key in a set, or a set that can't be fed for now.
 type grant struct {
 	addr   int // index of Walk.Addrs
 	match  int // index of Matches
@@ -82,10 +82,9 @@ type grant struct {
 	lives  lives
 
 	deadline moment
-	state    *setState // the state of the set that was last looked at
-	key      set.Key   // valid if keyed
-	keyed    bool
-	write    *batch // the write that is waited for
+	state    *setState // of the set, when it was looked at
+	key      set.Key
+	write    *batch // the write that is waited for; nil: the set is
 	index    int32
 }
 

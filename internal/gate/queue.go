@@ -21,15 +21,25 @@ type batch struct {
 
 // write is one element on its way to the kernel.
 type write struct {
+	kind    writeKind
 	binding *binding
 	epoch   uint32 // the set's life that it is meant for
 	until   moment // the life that it gives
-	fresh   bool   // nothing is known of such an element in the kernel
-	heal    bool   // nobody waits for it
-	delete  bool   // take the element out
-	skip    bool   // the writer found that nothing was to be done
-	err     error  // valid when the batch is done
+
+	skip  bool  // the writer found that nothing was to be done
+	found bool  // somebody else's element was there, and lives long enough
+	err   error // valid when the batch is done
 }
+
+// writeKind is what a write is for.
+type writeKind uint8
+
+const (
+	newcomer  writeKind = iota // for an answer; nothing is known of such an element
+	extension                  // for an answer, of an element that may be there
+	healing                    // puts back what was promised; no answer waits for it
+	deletion                   // takes out what nobody needs
+)
 
 // queue holds what the writer is to commit. What answers wait for goes before
 // what is put back in the background.
@@ -39,13 +49,11 @@ type queue struct {
 	urgent []*batch
 	later  []*batch
 	dead   []write // deletions, which go along with anything else
-	paused bool    // there is no session to write to
 	closed bool
 }
 
 func (q *queue) init() {
 	q.work.L = &q.mu
-	q.paused = true
 }
 
 // add appends a write to the last batch that has room, and tells which one and
@@ -54,7 +62,7 @@ func (q *queue) add(w write) (*batch, int32) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	line := &q.urgent
-	if w.heal {
+	if w.kind == healing {
 		line = &q.later
 	}
 	var b *batch
@@ -97,7 +105,6 @@ func (q *queue) take() *batch {
 		switch {
 		case q.closed:
 			return nil
-		case q.paused:
 		case len(q.urgent) > 0:
 			return q.bury(shift(&q.urgent))
 		case len(q.later) > 0:
@@ -120,8 +127,8 @@ func (q *queue) bury(b *batch) *batch {
 	return b
 }
 
-// deadMax bounds the deletions that wait. Beyond it elements are left for the
-// kernel to expire.
+// deadMax bounds the deletions that wait, at a tenth of the bindings' memory.
+// Beyond it elements are left for the kernel to expire.
 const deadMax = 200_000
 
 // delete has an element taken out that nobody needs any more.
@@ -129,7 +136,7 @@ func (q *queue) delete(w write) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.dead) < deadMax {
-		w.delete = true
+		w.kind = deletion
 		q.dead = append(q.dead, w)
 		q.work.Signal()
 	}
@@ -143,20 +150,6 @@ func shift(line *[]*batch) *batch {
 		*line = nil
 	}
 	return b
-}
-
-// pause keeps batches back until resume: there is nobody to write them.
-func (q *queue) pause() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.paused = true
-}
-
-func (q *queue) resume() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.paused = false
-	q.work.Broadcast()
 }
 
 // close ends the writer. What is still queued is done, with errClosed.
@@ -178,7 +171,7 @@ func (q *queue) close() {
 func (q *queue) length() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := 0
+	n := len(q.dead)
 	for _, line := range [][]*batch{q.urgent, q.later} {
 		for _, b := range line {
 			n += len(b.writes)

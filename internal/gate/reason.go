@@ -54,9 +54,9 @@ func (t *nameTable) shard(key subjectKey) *nameShard {
 // namesPerShard is the budget of names, a shard's part of it.
 const namesPerShard = maxNames / shardCount
 
-// take notes that addr is one of name's until then. It reports false if the
-// name has its limit of addresses, or if there are too many names.
-func (t *nameTable) take(rule, name string, addr netip.Addr, limit int, now, until moment) (*subject, bool) {
+// take notes that addr is one of name's until then. If the name has its limit of
+// addresses, or there are too many names, it tells that fate.
+func (t *nameTable) take(rule, name string, addr netip.Addr, limit int, now, until moment) (*subject, Fate) {
 	key := subjectKey{rule, name}
 	s := t.shard(key)
 	s.mu.Lock()
@@ -64,7 +64,7 @@ func (t *nameTable) take(rule, name string, addr netip.Addr, limit int, now, unt
 	sub := s.subjects[key]
 	if sub == nil {
 		if len(s.subjects) >= namesPerShard {
-			return nil, false
+			return nil, Budget
 		}
 		sub = &subject{rule: rule, name: name, addrs: make(map[netip.Addr]moment, 2)}
 		s.subjects[key] = sub
@@ -72,19 +72,25 @@ func (t *nameTable) take(rule, name string, addr netip.Addr, limit int, now, unt
 	if _, known := sub.addrs[addr]; !known && len(sub.addrs) >= limit {
 		sub.prune(now)
 		if len(sub.addrs) >= limit {
-			return nil, false
+			return nil, Limit
 		}
 	}
 	sub.addrs[addr] = max(sub.addrs[addr], until)
-	return sub, true
+	return sub, Unjudged
 }
 
-// giveUp takes back an address that the kernel refused.
-func (t *nameTable) giveUp(sub *subject, addr netip.Addr) {
-	s := t.shard(subjectKey{sub.rule, sub.name})
+// keep notes that an address that was taken for the time of its write is one of
+// the name's until then.
+func (t *nameTable) keep(sub *subject, addr netip.Addr, until moment) {
+	key := subjectKey{sub.rule, sub.name}
+	s := t.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(sub.addrs, addr)
+	if s.subjects[key] == nil {
+		s.subjects[key] = sub
+	}
+	sub = s.subjects[key]
+	sub.addrs[addr] = max(sub.addrs[addr], until)
 }
 
 func (s *subject) prune(now moment) {
@@ -153,6 +159,23 @@ func (b *binding) because(r reason) {
 		}
 	}
 	b.reasons[first] = r
+}
+
+// crowded tells whether the binding has all the reasons that it may have, and
+// this rule's among them, so that another name of the rule adds nothing: on a
+// CDN thousands share an address. The shard is locked.
+func (b *binding) crowded(rule string, now moment) bool {
+	if len(b.reasons) < maxReasons {
+		return false
+	}
+	has := false
+	for i := range b.reasons {
+		if b.reasons[i].until <= now {
+			return false
+		}
+		has = has || b.reasons[i].subject.rule == rule
+	}
+	return has
 }
 
 // pairTable counts each client's pairs.

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/namewall/namewall/internal/nft"
 	"github.com/namewall/namewall/internal/set"
@@ -9,26 +10,34 @@ import (
 
 // NFT is the kernel of this machine, or of the network namespace that the
 // options name.
-type NFT struct{ Options nft.Options }
+type NFT struct {
+	Options nft.Options
+
+	features atomic.Pointer[nft.Features] // found out by the first session
+}
 
 // Open opens a watcher, a writer and a reader, which together are a session.
 // The watcher comes first, so that no change goes unnoticed between a read and
 // the events that follow it; of the writer's own changes it hears nothing.
-func (k NFT) Open(events func(nft.Event)) (Session, error) {
+func (k *NFT) Open(events func(nft.Event)) (Session, error) {
 	s := new(nftSession)
+	o := k.Options
+	o.Features = k.features.Load()
 	var err error
-	if s.watcher, err = nft.Watch(k.Options, nil, events); err != nil {
+	if s.watcher, err = nft.Watch(o, nil, events); err != nil {
 		return nil, err
 	}
-	if s.Writer, err = nft.OpenWriter(k.Options); err != nil {
+	if s.Writer, err = nft.OpenWriter(o); err != nil {
 		return nil, errors.Join(err, s.watcher.Close())
 	}
-	if s.reader, err = nft.OpenReader(k.Options); err != nil {
+	if s.reader, err = nft.OpenReader(o); err != nil {
 		return nil, errors.Join(err, s.watcher.Close(), s.Writer.Close())
 	}
 	if err := s.watcher.Ignore(s.Portid()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	features := s.Features()
+	k.features.Store(&features)
 	return s, nil
 }
 

@@ -2,6 +2,8 @@ package gate
 
 import (
 	"errors"
+	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,23 +22,26 @@ type kernelSet struct {
 	// fullUntil is the moment until which newcomers are refused without a
 	// try, because the kernel has just said that the set is full.
 	fullUntil atomic.Int64
-	// news counts what others did to the set, so that a read of its elements
-	// can tell whether it was disturbed.
-	news  atomic.Uint64
-	stale atomic.Bool // to be read again
-	lost  atomic.Bool // and its elements, although the set may be the same
+	stale     atomic.Bool // to be read again
+	lost      atomic.Bool // and its elements, although the set may be the same
 	// healed counts the elements that were put back since the log told of it,
-	// and foreign is who last changed the set, with the process id, "" if that
-	// isn't known.
+	// and foreign is who last changed the set.
 	healed  atomic.Int64
-	foreign atomic.Pointer[string]
+	foreign atomic.Pointer[actor]
 	// forgotten: no rule feeds it any more.
 	forgotten atomic.Bool
+	owing     atomic.Bool // something that was to be put back was refused
 	// trouble is the last refusal of an element, nil once a write has succeeded.
 	trouble atomic.Pointer[trouble]
 
+	mu        sync.Mutex  // guards what follows; taken before a shard's
+	listening bool        // the elements are being read
+	heard     []nft.Event // what has happened to them since
+
 	// What follows belongs to the keeper.
 	retryAt moment
+	owingAt moment // when that is tried again
+	reading uint32 // the epoch of the last reading; none is used twice
 	// Guarded by Gate.mu:
 	users int // active instances
 }
@@ -72,30 +77,32 @@ type trouble struct {
 // been written since.
 const troubleFor = 30 * time.Second
 
-// become puts a new state in place and wakes who waited for a change. Only the
-// keeper and, for a set that vanished, the watcher call it; the newer wins.
-func (ks *kernelSet) become(next setState) {
+// become puts next in place of old, wakes who waited for a change, and returns
+// the new state. If old is no longer the state, something has happened in
+// between that next doesn't know of: nothing is done, and it returns nil.
+func (ks *kernelSet) become(old *setState, next setState) *setState {
 	next.changed = make(chan struct{})
-	old := ks.state.Swap(&next)
+	if !ks.state.CompareAndSwap(old, &next) {
+		return nil
+	}
 	if old != nil {
 		close(old.changed)
 	}
+	return &next
 }
 
 // lose marks a set as not ready. It keeps what was known of it, and since when
-// it hasn't been ready.
-func (ks *kernelSet) lose(now moment, err error) {
+// it hasn't been ready, and returns that state.
+func (ks *kernelSet) lose(now moment, err error) *setState {
 	for {
 		old := ks.state.Load()
 		next := *old
 		next.err = err
-		next.changed = make(chan struct{})
 		if old.err == nil {
 			next.since = now
 		}
-		if ks.state.CompareAndSwap(old, &next) {
-			close(old.changed)
-			return
+		if st := ks.become(old, next); st != nil {
+			return st
 		}
 	}
 }
@@ -109,10 +116,34 @@ func (ks *kernelSet) full(now moment) bool { return int64(now) < ks.fullUntil.Lo
 // vanished tells whether err means that the set is not there.
 func vanished(err error) bool { return errors.Is(err, nft.ErrNoSet) }
 
+// actor is a process that changed a set.
+type actor struct {
+	name string // as the kernel has it, "" if unknown
+	pid  int
+}
+
 // changedBy says who changed the set last.
 func (ks *kernelSet) changedBy() string {
 	if who := ks.foreign.Load(); who != nil {
-		return "last changed by " + *who
+		return fmt.Sprintf("last changed by %s (pid %d)", who.name, who.pid)
 	}
 	return "changed by an unknown process"
+}
+
+// heardMax bounds the events that are kept while a set is read.
+const heardMax = 10_000
+
+// listen begins to keep events for the time in which the set is read.
+func (ks *kernelSet) listen() {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	ks.lost.Store(false)
+	ks.listening, ks.heard = true, nil
+}
+
+// disturb has a set's elements read again. Until then nothing is known of them.
+func (ks *kernelSet) disturb(now moment) {
+	ks.lost.Store(true)
+	ks.stale.Store(true)
+	ks.lose(now, errUnread)
 }

@@ -66,7 +66,7 @@ func (s *shard) remove(h uint64, b *binding) {
 // means for a newcomer. The shard is locked.
 func (g *Gate) create(s *shard, h uint64, at slot, ks *kernelSet, layout set.Layout) (*binding, Fate) {
 	if g.bindings.Load() >= maxBindings {
-		return nil, Full
+		return nil, Budget
 	}
 	if client, pair := pairOf(layout, at.key); pair && !g.pairs.take(client) {
 		return nil, Limit

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -150,10 +151,10 @@ func (t *targetTable) expire(now moment) {
 
 func (t *targetTable) prune(links map[string][]origin, target string, now moment) {
 	all := links[target]
-	alive := appendAlive(nil, all, now)
-	if len(alive) == len(all) {
+	if !slices.ContainsFunc(all, func(o origin) bool { return o.until <= now }) {
 		return
 	}
+	alive := appendAlive(nil, all, now)
 	t.count.Add(int64(len(alive) - len(all)))
 	if len(alive) == 0 {
 		delete(links, target)

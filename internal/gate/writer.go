@@ -57,6 +57,7 @@ func (g *Gate) commit(b *batch, ops []nft.Op) []nft.Op {
 	for i := range b.writes {
 		w := &b.writes[i]
 		if !w.skip {
+			w.found = ops[next].Found
 			if w.err = ops[next].Err; w.err == nil {
 				w.err = failed
 			}
@@ -76,45 +77,43 @@ func (g *Gate) commit(b *batch, ops []nft.Op) []nft.Op {
 // prepare looks once more whether a write is needed, and makes it as long as
 // anything that was promised since it was queued: no write ever shortens a
 // life.
-func (g *Gate) prepare(w *write, now moment) bool {
-	if st := w.binding.set.state.Load(); st.err != nil || st.epoch != w.epoch {
+func (g *Gate) prepare(w *write, now moment) (needed bool) {
+	own := w.binding
+	if st := own.set.state.Load(); st.err != nil || st.epoch != w.epoch {
 		w.skip, w.err = true, errOvertaken
 		return false
 	}
-	own := w.binding
 	s, _ := g.locate(own.at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w.delete {
+	held := own.holds(w.epoch)
+	switch w.kind {
+	case deletion:
 		// Somebody may have asked for it again since.
 		w.skip = own.gone || own.batch != nil || own.due() > now
-		return !w.skip
+	case healing:
+		w.until = max(w.until, own.until)
+		w.skip = w.until <= now || held >= w.until
+	default:
+		w.skip = held >= w.until
+		w.until = max(w.until, own.until)
+		if held > 0 {
+			w.kind = extension
+		}
 	}
-	held := own.holds(w.epoch)
-	if held >= w.until {
-		w.skip = true
-		return false
-	}
-	w.until = max(w.until, own.until)
-	if w.fresh = w.fresh && held == 0; w.heal && w.until <= now {
-		w.skip = true
-		return false
-	}
-	return true
+	return !w.skip
 }
 
 func (w *write) op(now moment) nft.Op {
-	op := nft.Op{Set: w.binding.set.id, Key: w.binding.at.key}
-	switch {
-	case w.delete:
-		op.Kind = nft.Delete
-		return op
-	case w.fresh:
+	op := nft.Op{Set: w.binding.set.id, Key: w.binding.at.key, Timeout: w.until - now + kernelExtra}
+	switch w.kind {
+	case newcomer:
 		op.Kind = nft.Add
+	case deletion:
+		op.Kind = nft.Delete
 	default:
 		op.Kind = nft.Refresh
 	}
-	op.Timeout = w.until - now + kernelExtra
 	return op
 }
 
@@ -136,37 +135,46 @@ func (g *Gate) send(ops []nft.Op) error {
 	return err
 }
 
-// settle notes in the binding what the kernel said of a write. If another write
-// or another program's change has come in between, the kernel's state is not
-// this write's to tell, and whoever waits for it looks again.
+// settle notes in the binding what the kernel said of a write.
 func (g *Gate) settle(b *batch, i int32, now moment) {
 	w := &b.writes[i]
 	own := w.binding
 	s, _ := g.locate(own.at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w.delete {
+	if w.kind == deletion {
 		if !w.skip && w.err == nil && !own.gone && own.batch == nil && own.due() <= now {
 			g.drop(s, own)
 		}
 		return
 	}
 	if own.batch != b || own.index != i {
+		// Another write or another program's change has come in between: the
+		// kernel's state is not this write's to tell.
 		return
 	}
 	own.batch = nil
-	if w.err == nil && w.binding.set.state.Load().epoch == w.epoch {
-		if !w.skip {
-			own.held, own.epoch, own.own = max(own.holds(w.epoch), w.until), w.epoch, true
-		}
-		own.until = max(own.until, min(w.until, own.held))
-		return
-	}
-	if own.due() <= now && !own.gone {
-		for _, r := range own.reasons {
-			g.names.giveUp(r.subject, own.addr())
-		}
+	switch st := own.set.state.Load(); {
+	case w.err == nil && st.err == nil && st.epoch == w.epoch:
+		g.granted(own, w, now)
+	case st.err == nil && own.until > now && (w.err == nil || errors.Is(w.err, errOvertaken)):
+		g.restore(own, st.epoch) // the set was read meanwhile
+	case own.until > now:
+		own.set.owing.Store(true)
+	case own.due() <= now && !own.gone:
 		g.drop(s, own)
+	}
+}
+
+// granted notes that the kernel holds what was asked for. The shard is locked.
+func (g *Gate) granted(own *binding, w *write, now moment) {
+	if !w.skip {
+		own.held, own.epoch, own.own = max(own.holds(w.epoch), w.until), w.epoch, !w.found
+		own.wrote = now
+	}
+	own.until = max(own.until, min(w.until, own.held))
+	for i := range own.reasons {
+		g.names.keep(own.reasons[i].subject, own.addr(), own.until)
 	}
 }
 
@@ -176,7 +184,7 @@ func (g *Gate) refused(w *write, now moment) {
 	ks := w.binding.set
 	if errors.Is(w.err, nft.ErrNoSet) {
 		// Its deletion has overtaken the event that tells of it.
-		ks.lose(now, w.err)
+		ks.lose(now, nft.ErrNoSet)
 		ks.stale.Store(true)
 		g.wake()
 		return
@@ -189,10 +197,10 @@ func (g *Gate) refused(w *write, now moment) {
 	ks.trouble.Store(&trouble{err, now})
 }
 
-// accepted ends a set's trouble, if it had any. A refresh proves nothing of a
-// set that is full.
+// accepted ends a set's trouble, if it had any. An extension proves nothing of
+// a set that is full.
 func (g *Gate) accepted(w *write) {
-	if ks := w.binding.set; w.fresh && ks.trouble.Load() != nil {
+	if ks := w.binding.set; w.kind == newcomer && ks.trouble.Load() != nil {
 		ks.trouble.Store(nil)
 	}
 }

@@ -10,9 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dumpTries is how often a list is asked for until it was read undisturbed.
-// Every commit in the namespace disturbs every list, so that many more would not
-// help.
+// dumpTries is how often a list is asked for until a reading can be believed.
+// A set that changes all the time is not read better by many more.
 const dumpTries = 6
 
 // listing is a list to read from the kernel.
@@ -20,12 +19,13 @@ type listing struct {
 	request func()              // encodes the request, before every reading
 	message func(message) error // takes one message of the list
 
-	// complete tells, after a reading of so many datagrams that nothing is known
-	// to have disturbed, whether to believe it. nil means yes.
-	complete func(datagrams int) bool
+	// complete tells, after a reading of so many datagrams, which a commit may
+	// have interrupted, whether to believe it. nil means that any which was not
+	// interrupted is believed.
+	complete func(datagrams int, interrupted bool) bool
 }
 
-// dump reads a list until it was read undisturbed.
+// dump reads a list until a reading can be believed.
 func (l *link) dump(li listing) error {
 	for range dumpTries {
 		l.enc.reset()
@@ -37,7 +37,11 @@ func (l *link) dump(li listing) error {
 		if err != nil {
 			return err
 		}
-		if !interrupted && (li.complete == nil || li.complete(datagrams)) {
+		if li.complete == nil {
+			if !interrupted {
+				return nil
+			}
+		} else if li.complete(datagrams, interrupted) {
 			return nil
 		}
 	}
@@ -110,6 +114,7 @@ type checksums struct {
 	seed      maphash.Seed
 	since     time.Time
 	now, last checksum
+	readings  int
 }
 
 type checksum struct {
@@ -126,6 +131,7 @@ func (c *checksums) next() {
 	if c.since.IsZero() {
 		c.since, c.seed = time.Now(), maphash.MakeSeed()
 	}
+	c.readings++
 	c.last, c.now = c.now, checksum{}
 }
 
@@ -138,7 +144,9 @@ func (c *checksums) add(e Element) {
 
 // complete tells whether the reading that has ended is to be believed: it agrees
 // with the one before, or was too short for anything to happen in it. The end of
-// a list is in a datagram of its own.
-func (c *checksums) complete(datagrams int) bool {
-	return datagrams <= 1 || c.now == c.last
+// a list is in a datagram of its own. That commits interrupted two readings which
+// agree is no matter: every commit in the namespace does, whatever it is about,
+// and what it does to this set is heard as an event.
+func (c *checksums) complete(datagrams int, interrupted bool) bool {
+	return datagrams <= 1 && !interrupted || c.readings > 1 && c.now == c.last
 }

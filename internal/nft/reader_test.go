@@ -219,13 +219,15 @@ func TestElementsWhileOthersCommit(t *testing.T) {
 	const elements = 3000 // a dump of several datagrams
 	for _, test := range []struct {
 		name    string
-		commits int // how many are made while the set is read
+		commits int  // how many are made while the set is read
+		same    bool // to the set itself, which never comes to rest then
 		err     error
 	}{
-		{"never", 0, nil},
-		{"once", 1, nil},
-		{"in two readings", 8, nil},
-		{"always", 1 << 30, ErrInterrupted},
+		{"never", 0, false, nil},
+		{"once", 1, false, nil},
+		{"in two readings", 8, false, nil},
+		{"always", 1 << 30, false, nil},
+		{"always, to the set itself", 1 << 30, true, ErrInterrupted},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			k := newKernel(t)
@@ -237,7 +239,11 @@ func TestElementsWhileOthersCommit(t *testing.T) {
 			err := r.Elements(s, func(e Element) error {
 				seen[e.Key] = true
 				if calls++; calls%500 == 0 && calls/500 <= test.commits {
-					k.commit(w, Op{Kind: Refresh, Set: web6, Key: key6(1), Timeout: time.Hour})
+					op := Op{Kind: Refresh, Set: web6, Key: key6(1), Timeout: time.Hour}
+					if test.same {
+						op = Op{Kind: Add, Set: web4, Key: key4(elements + calls), Timeout: time.Hour}
+					}
+					k.commit(w, op)
 				}
 				return nil
 			})

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/coredns/coredns/plugin"
 	"github.com/miekg/dns"
@@ -20,11 +21,9 @@ import (
 type Handler struct {
 	next  plugin.Handler
 	rules []*rule.Rule
+	block *gate.Block // set before the server listens
 	count counters
-
-	// Set before the server listens:
-	gate  *gate.Gate
-	block *gate.Block
+	ready atomic.Pointer[process] // nil until then; *ready* may ask earlier
 }
 
 // Name implements plugin.Handler.
@@ -32,7 +31,10 @@ func (h *Handler) Name() string { return directive }
 
 // Ready implements ready.Readiness. CoreDNS keeps one answer a plugin name,
 // whichever server block came last, so it is the whole process's.
-func (h *Handler) Ready() bool { return len(h.gate.Problems()) == 0 }
+func (h *Handler) Ready() bool {
+	p := h.ready.Load()
+	return p != nil && p.own.Err() == nil && len(p.gate.Problems()) == 0
+}
 
 // questions are the scratch of answers under way.
 var questions = sync.Pool{New: func() any { return new(work) }}

@@ -47,7 +47,7 @@ func newLab(t testing.TB, corefile string) *lab {
 	t.Helper()
 	l := &lab{t: t, ns: nstest.New(t)}
 	l.ns.Command(ruleset, "nft", "-f", "-")
-	l.gate = gate.New(gate.Options{Kernel: gate.NFT{Options: nft.Options{NetNS: l.ns.FD()}}, Log: log, Observer: new(observer)})
+	l.gate = gate.New(gate.Options{Kernel: &gate.NFT{Options: nft.Options{NetNS: l.ns.FD()}}, Log: log, Observer: new(observer)})
 	t.Cleanup(l.gate.Close)
 	cfg := new(Config)
 	body := "nftset {\n allow 198.51.100.0/24 2001:db8::/32\n pass 172.16.0.0/12\n}\n" + corefile
@@ -73,7 +73,10 @@ func newLab(t testing.TB, corefile string) *lab {
 	return l
 }
 
+// nothing is the own addresses of a gateway without any.
 type nothing struct{}
+
+func (nothing) Err() error { return nil }
 
 func (nothing) Contains(netip.Addr) bool { return false }
 

@@ -1,7 +1,6 @@
 package nftset
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -10,6 +9,7 @@ import (
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/dns64"
 	"github.com/coredns/coredns/plugin/siit"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/namewall/namewall/internal/gate"
 	"github.com/namewall/namewall/internal/host"
@@ -46,9 +46,12 @@ func (i *instance) start() error {
 	p := i.shared()
 	i.active = p.gate.Stage(i.cfg.Rules, rule.Site{Own: p.own, DNS64: i.prefixes64()})
 	for _, h := range i.handlers {
-		h.gate, h.block = p.gate, i.active.Block(h.rules)
+		h.block = i.active.Block(h.rules)
 	}
 	i.active.Start()
+	for _, h := range i.handlers {
+		h.ready.Store(p)
+	}
 	return nil
 }
 
@@ -61,10 +64,15 @@ func (i *instance) stop() error {
 	return nil
 }
 
-// keep goes on alone after a reload that failed.
+// keep goes on alone after a reload that failed. caddy also says so if the new
+// configuration has taken over and only the old one's shutdown had an error.
 func (i *instance) keep() error {
-	if i.active != nil {
+	switch {
+	case i.active == nil:
+	case i.cfg.inCharge():
 		i.active.Keep()
+	default:
+		i.active.Stop()
 	}
 	return nil
 }
@@ -96,27 +104,34 @@ func (i *instance) prefixes64() []netip.Prefix {
 // process is what outlives a reload.
 type process struct {
 	gate *gate.Gate
-	own  rule.Own
+	own  ownAddresses
+}
+
+// ownAddresses are the gateway's own addresses and networks, *host.Host.
+type ownAddresses interface {
+	rule.Own
+	Err() error // why they may be out of date
 }
 
 // shared is the process's gate: what was promised under one configuration is
 // kept under the next. It begins with the first configuration that needs it, and
 // ends with the process.
 var shared = sync.OnceValue(func() *process {
-	p := &process{gate: gate.New(gate.Options{Kernel: gate.NFT{}, Log: log, Observer: new(observer)})}
+	p := &process{gate: gate.New(gate.Options{Kernel: new(gate.NFT), Log: log, Observer: new(observer)})}
 	own, err := host.Open()
 	if err != nil {
-		// Without it the gateway's own addresses would be admitted.
-		log.Errorf("%v: every address is refused but those of allow and pass", fmt.Errorf("reading the gateway's own addresses: %w", err))
-		p.own = everything{}
+		log.Errorf("reading the gateway's own addresses, all but those of allow and pass are refused: %v", err)
+		p.own = unknown{err}
 	} else {
 		p.own = own
 	}
-	registerStats(p.gate)
+	prometheus.MustRegister(&statsCollector{process: p})
 	return p
 })
 
-// everything is what is taken for the gateway's own if that can't be found out.
-type everything struct{}
+// unknown takes every address for the gateway's own, because which ones are
+// can't be found out.
+type unknown struct{ err error }
 
-func (everything) Contains(netip.Addr) bool { return true }
+func (unknown) Contains(netip.Addr) bool { return true }
+func (u unknown) Err() error             { return u.err }

@@ -7,11 +7,9 @@ import (
 
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
+	"github.com/namewall/namewall/internal/rule"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-
-	"github.com/namewall/namewall/internal/gate"
-	"github.com/namewall/namewall/internal/rule"
 )
 
 // holdBuckets begin where a commit on an idle machine ends, and reach to the
@@ -153,13 +151,9 @@ func (c *counters) of(ctx context.Context) *serverCounters {
 	return s
 }
 
-// registerStats publishes what the gate holds, read when it is asked for.
-func registerStats(g *gate.Gate) {
-	prometheus.MustRegister(&statsCollector{gate: g})
-}
-
-// statsCollector is the gate's gauges.
-type statsCollector struct{ gate *gate.Gate }
+// statsCollector is the gauges: what the process holds, read when it is asked
+// for.
+type statsCollector struct{ process *process }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(prometheus.BuildFQName(plugin.Namespace, directive, name), help, labels, nil)
@@ -172,13 +166,14 @@ var (
 	setCapacityDesc   = desc("set_capacity_elements", "Elements that the set has room for; 0 if it declares no size.", "family", "table", "set")
 	usedDesc          = desc("budget_used", "How much of a budget is used.", "budget")
 	limitDesc         = desc("budget_limit", "How much a budget allows.", "budget")
+	ownKnownDesc      = desc("own_addresses_known", "1 if the gateway's own addresses are known and up to date.")
 	queuedDesc        = desc("queued_elements", "Elements that wait to be written.")
 )
 
 // Describe implements prometheus.Collector.
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		rulesNotReadyDesc, setReadyDesc, setElementsDesc, setCapacityDesc, usedDesc, limitDesc, queuedDesc,
+		rulesNotReadyDesc, setReadyDesc, setElementsDesc, setCapacityDesc, usedDesc, limitDesc, ownKnownDesc, queuedDesc,
 	} {
 		ch <- d
 	}
@@ -190,21 +185,18 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(value), labels...)
 	}
 	rules := make(map[string]bool)
-	for _, p := range c.gate.Problems() {
+	for _, p := range c.process.gate.Problems() {
 		rules[p.Rule.Name] = true
 	}
 	gauge(rulesNotReadyDesc, len(rules))
-	s := c.gate.Stats()
+	s := c.process.gate.Stats()
 	for _, set := range s.Sets {
 		labels := []string{set.ID.Family.String(), set.ID.Table, set.ID.Name}
-		ready := 0
-		if set.Ready {
-			ready = 1
-		}
-		gauge(setReadyDesc, ready, labels...)
+		gauge(setReadyDesc, oneIf(set.Ready), labels...)
 		gauge(setElementsDesc, set.Used, labels...)
 		gauge(setCapacityDesc, set.Size, labels...)
 	}
+	gauge(ownKnownDesc, oneIf(c.process.own.Err() == nil))
 	gauge(queuedDesc, s.Queued)
 	for _, b := range []struct {
 		name        string
@@ -219,4 +211,11 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(usedDesc, b.used, b.name)
 		gauge(limitDesc, b.limit, b.name)
 	}
+}
+
+func oneIf(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

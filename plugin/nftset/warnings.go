@@ -34,12 +34,23 @@ func startupWarnings(cfg *Config) []string {
 // corefileOf finds what the instance of cfg was started with: its Controllers
 // don't tell. It is nil where cfg belongs to no running instance.
 func corefileOf(cfg *Config) caddy.Input {
+	if inst := cfg.running(); inst != nil {
+		return inst.Caddyfile()
+	}
+	return nil
+}
+
+// inCharge tells whether cfg belongs to a running instance.
+func (cfg *Config) inCharge() bool { return cfg.running() != nil }
+
+// running is the instance of cfg, nil if it has none or that has been stopped.
+func (cfg *Config) running() *caddy.Instance {
 	for _, inst := range caddy.Instances() {
 		inst.StorageMu.RLock()
 		own := inst.Storage[configKey{}] == cfg
 		inst.StorageMu.RUnlock()
 		if own {
-			return inst.Caddyfile()
+			return inst
 		}
 	}
 	return nil
