@@ -106,6 +106,9 @@ func TestFiveMinuteGateway(t *testing.T) {
 	}
 	l := lab.New(t)
 	l.Load(strings.NewReplacer(`"lan0"`, `"clients"`, `"wan0"`, `"wan"`).Replace(one("nft")))
+	if report, err := l.Command(one("corefile"), "check"); err != nil || !strings.HasSuffix(report, "\nnothing is wrong\n") {
+		t.Errorf("check: %v\n%s", err, report)
+	}
 	unbound(t, l, one("unbound"))
 	cert := lab.NewCert(t, "www.debian.org", "www.example.com")
 	l.HTTP(443, cert.Server())
@@ -130,6 +133,17 @@ func TestFiveMinuteGateway(t *testing.T) {
 	if _, err := l.Wide.Ask("tcp", "192.0.2.1:53", new(dns.Msg).SetQuestion("www.debian.org.", dns.TypeA)); err == nil {
 		t.Error("the gateway is an open resolver")
 	}
+}
+
+// The line of the rollout that logs what no set holds fits into a chain.
+func TestRolloutLog(t *testing.T) {
+	t.Parallel()
+	lines := regexp.MustCompile(`(?m)^ +(iifname .* log prefix .*)$`).FindAllStringSubmatch(read(t, "README.md"), -1)
+	if len(lines) != 1 {
+		t.Fatalf("README.md has %d such lines", len(lines))
+	}
+	lab.New(t).Load("define lan = \"clients\"\ndefine wan = \"wan\"\n" +
+		"table inet filter {\nchain forward {\ntype filter hook forward priority filter; policy accept;\n" + lines[0][1] + "\n}\n}\n")
 }
 
 // unbound starts Unbound in the gateway with these lines, and with records in
