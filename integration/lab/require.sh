@@ -1,5 +1,5 @@
 #!/bin/sh
-# Provides the commands that the lab needs, from Debian's packages: as root it
+# Provides the commands that the lab and the tests need, from Debian's packages: as root it
 # installs what is missing and says so, otherwise it prints the line that does.
 # With --check it never installs.
 set -eu
@@ -17,6 +17,7 @@ mount     mount
 musl-gcc  musl-tools
 nft       nftables
 setpriv   util-linux
+systemd-analyze systemd
 unbound   unbound
 '
 
