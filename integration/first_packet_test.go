@@ -13,7 +13,7 @@ import (
 // bulkCorefile serves every transport, from one rule.
 func bulkCorefile(cert *lab.Cert, rule string) string {
 	return `
-.:53 tls://.:853 https://.:443 {` + lab.Node + `
+.:53 tls://.:853 https://.:443 quic://.:853 {` + lab.Node + `
 	tls ` + cert.CertFile + ` ` + cert.KeyFile + `
 	nftset {
 		` + lab.AllowWide + `
@@ -57,6 +57,7 @@ func TestFirstPacket(t *testing.T) {
 		{lab.Volume{Transport: lab.TCP}, 25_000},
 		{lab.Volume{Transport: lab.TLS}, 25_000},
 		{lab.Volume{Transport: lab.HTTPS}, 10_000},
+		{lab.Volume{Transport: lab.QUIC}, 5_000},
 	} {
 		t.Run(string(test.volume.Transport), func(t *testing.T) {
 			l, s := newOpenLab(t)

@@ -105,6 +105,6 @@ func (s *stage) TempDir() string {
 	if err != nil {
 		s.Fatalf("%v", err)
 	}
-	s.Cleanup(func() { os.RemoveAll(dir) }) //nolint:errcheck // a temporary directory
+	s.Cleanup(func() { os.RemoveAll(dir) })
 	return dir
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/quic-go/quic-go"
 )
 
 // Transport is how a question travels.
@@ -25,6 +26,7 @@ const (
 	TCP   Transport = "tcp"
 	TLS   Transport = "dot"
 	HTTPS Transport = "doh"
+	QUIC  Transport = "doq"
 )
 
 // perConnection is how many questions a client asks over one TCP or TLS
@@ -39,21 +41,19 @@ type asker struct {
 	tls       *tls.Config
 	client    int
 
-	conn  *dns.Conn
-	asked int
-	http  *http.Client
+	// One of these, by transport:
+	conn *dns.Conn
+	http *http.Client
+	quic *quic.Conn
+
+	asked  int          // over conn
+	hangUp func() error // nil if there is nothing to close
 }
 
 func newAsker(l *Lab, v Volume, client int) (*asker, error) {
 	a := &asker{lab: l, transport: v.Transport, client: client}
 	if v.Cert != nil {
 		a.tls = v.Cert.Client()
-	}
-	if a.transport == HTTPS {
-		a.http = &http.Client{Timeout: askLimit, Transport: &http.Transport{
-			TLSClientConfig: a.tls, DialContext: l.Client.DialContext, ForceAttemptHTTP2: true,
-		}}
-		return a, nil
 	}
 	return a, a.connect()
 }
@@ -65,6 +65,14 @@ func (a *asker) connect() error {
 	var conn net.Conn
 	var err error
 	switch a.transport {
+	case HTTPS:
+		a.http = &http.Client{Timeout: askLimit, Transport: &http.Transport{
+			TLSClientConfig: a.tls, DialContext: a.lab.Client.DialContext, ForceAttemptHTTP2: true,
+		}}
+		a.hangUp = func() error { a.http.CloseIdleConnections(); return nil }
+		return nil
+	case QUIC:
+		return a.dialQUIC(from)
 	case UDP:
 		d.LocalAddr = net.UDPAddrFromAddrPort(from)
 		conn, err = d.Dial("udp", net.JoinHostPort(Gateway4, "53"))
@@ -80,22 +88,22 @@ func (a *asker) connect() error {
 	if err != nil {
 		return err
 	}
-	a.conn = &dns.Conn{Conn: conn}
+	a.conn, a.hangUp = &dns.Conn{Conn: conn}, conn.Close
 	return nil
 }
 
 func (a *asker) close() {
-	if a.conn != nil {
-		a.conn.Close() //nolint:errcheck // nothing is left to be sent
-	}
-	if a.http != nil {
-		a.http.CloseIdleConnections()
+	if a.hangUp != nil {
+		_ = a.hangUp() // the gateway may have hung up before
 	}
 }
 
 func (a *asker) ask(q *dns.Msg) (*dns.Msg, error) {
-	if a.transport == HTTPS {
+	switch a.transport {
+	case HTTPS:
 		return a.post(q)
+	case QUIC:
+		return a.stream(q)
 	}
 	if a.asked++; a.transport != UDP && a.asked%perConnection == 0 {
 		a.close()
@@ -132,7 +140,7 @@ func (a *asker) post(q *dns.Msg) (*dns.Msg, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close() //nolint:errcheck // it has been read
+	defer response.Body.Close()
 	body, err = io.ReadAll(response.Body)
 	if err != nil {
 		return nil, err

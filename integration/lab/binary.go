@@ -53,6 +53,6 @@ func (b *builder) build() (err error) {
 // remove removes what was built.
 func (b *builder) remove() {
 	if b.dir != "" {
-		os.RemoveAll(b.dir) //nolint:errcheck // a temporary directory
+		os.RemoveAll(b.dir)
 	}
 }

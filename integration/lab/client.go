@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -102,16 +103,17 @@ func (l *Lab) Resolving(resolver string) Option {
 		"nsswitch.conf": "hosts: files dns\n",
 		"hosts":         "127.0.0.1 localhost\n",
 	}
-	script := "set -e\n"
+	var script strings.Builder
+	script.WriteString("set -e\n")
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			l.t.Fatalf("%v", err)
 		}
-		script += "[ ! -e /etc/" + name + " ] || mount --bind " + filepath.Join(dir, name) + " /etc/" + name + "\n"
+		fmt.Fprintf(&script, "[ ! -e /etc/%[2]s ] || mount --bind %[1]s/%[2]s /etc/%[2]s\n", dir, name)
 	}
-	script += `exec "$@"`
+	script.WriteString(`exec "$@"`)
 	return func(c *exec.Cmd) {
-		c.Args = append([]string{"sh", "-c", script, "sh"}, c.Args...)
+		c.Args = append([]string{"sh", "-c", script.String(), "sh"}, c.Args...)
 		c.Path = "/bin/sh"
 		c.Err = nil
 		c.SysProcAttr.Unshareflags = syscall.CLONE_NEWNS

@@ -180,7 +180,7 @@ func (n *Namewall) get(url string) (int, string) {
 	if err != nil {
 		n.lab.t.Fatalf("%v", err)
 	}
-	defer response.Body.Close() //nolint:errcheck // it has been read
+	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		n.lab.t.Fatalf("%v", err)

@@ -31,7 +31,7 @@ func newNS(t T, name string) *NS {
 	}
 	t.Cleanup(func() {
 		close(n.jobs)
-		n.handle.Close() //nolint:errcheck // nothing is left to be done about it
+		n.handle.Close()
 	})
 	return n
 }

@@ -181,8 +181,8 @@ func (l *Lab) Owner(ruleset string) *Process {
 	if err != nil {
 		l.t.Fatalf("%v", err)
 	}
-	l.t.Cleanup(func() { keep.Close() }) //nolint:errcheck // nft has ended
-	defer input.Close()                  //nolint:errcheck // nft has its own
+	l.t.Cleanup(func() { keep.Close() })
+	defer input.Close() // nft has its own
 	p := l.Gateway.Start(l.t, func(c *exec.Cmd) { c.Stdin = input }, "nft", "nft", "-i")
 	if _, err := fmt.Fprintf(keep, "include \"%s\"\n", file); err != nil {
 		l.t.Fatalf("%v", err)

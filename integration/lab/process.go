@@ -125,12 +125,13 @@ func (p *Process) Stop() error {
 	select {
 	case <-p.ended:
 	case <-time.After(killDelay):
-		p.cmd.Process.Kill() //nolint:errcheck // the wait below tells
+		if err := p.Signal(os.Kill); err != nil {
+			return err
+		}
 		<-p.ended
 		return fmt.Errorf("did not end within %v of SIGTERM", killDelay)
 	}
-	var exit *exec.ExitError
-	if errors.As(p.err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](p.err); ok {
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGTERM {
 			return nil
 		}
@@ -141,15 +142,19 @@ func (p *Process) Stop() error {
 // Kill ends the process as a crash would.
 func (p *Process) Kill() {
 	p.killed = true
-	p.cmd.Process.Kill() //nolint:errcheck // the wait below tells
-	<-p.ended
+	if p.Signal(os.Kill) == nil {
+		<-p.ended
+	}
 }
 
 // Running reports whether the process has not ended, and otherwise how it did.
 func (p *Process) Running() error {
 	select {
 	case <-p.ended:
-		return fmt.Errorf("%s ended: %v", p.Name, p.err)
+		if p.err == nil {
+			return fmt.Errorf("%s ended with status 0", p.Name)
+		}
+		return fmt.Errorf("%s ended: %w", p.Name, p.err)
 	default:
 		return nil
 	}

@@ -66,7 +66,7 @@ func (l *Lab) Script() *Script {
 			}
 		}()
 		<-up
-		l.t.Cleanup(func() { server.Shutdown() }) //nolint:errcheck // the namespace ends, too
+		l.t.Cleanup(func() { _ = server.Shutdown() }) // the namespace ends, too
 	}
 	return s
 }
@@ -82,7 +82,7 @@ func (s *Script) Handle(zone string, answer Answerer) {
 		if size := udpSize(q, w); size > 0 && m.Len() > size {
 			m.Truncate(size)
 		}
-		w.WriteMsg(m) //nolint:errcheck // whoever asked will notice
+		_ = w.WriteMsg(m) // whoever asked will notice
 	})
 }
 

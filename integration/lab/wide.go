@@ -42,13 +42,9 @@ func (l *Lab) AcceptTCP(port int) *Server {
 	return s
 }
 
-// drain keeps the connection until the client resets or closes it. Then no side
-// is left in TIME_WAIT: the linger of 0 makes the close a reset.
+// drain keeps the connection until the client resets or closes it.
 func drain(conn net.Conn) {
-	defer conn.Close() //nolint:errcheck // the client has gone already
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0) //nolint:errcheck // costs a TIME_WAIT at worst
-	}
+	defer conn.Close()
 	var b [1]byte
 	for {
 		if _, err := conn.Read(b[:]); err != nil {
@@ -86,7 +82,7 @@ func (l *Lab) HTTP(port int, cert *tls.Config) *Server {
 			l.t.Logf("web server at port %d: %v", port, err)
 		}
 	}()
-	l.t.Cleanup(func() { server.Close() }) //nolint:errcheck // the namespace ends, too
+	l.t.Cleanup(func() { server.Close() })
 	return s
 }
 
@@ -102,6 +98,6 @@ func (l *Lab) listen(port int) net.Listener {
 	if err != nil {
 		l.t.Fatalf("listening at port %d: %v", port, err)
 	}
-	l.t.Cleanup(func() { listener.Close() }) //nolint:errcheck // the namespace ends, too
+	l.t.Cleanup(func() { listener.Close() })
 	return listener
 }
