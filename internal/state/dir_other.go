@@ -1,0 +1,23 @@
+//go:build !linux
+
+package state
+
+import "errors"
+
+// Dir exists on Linux only.
+type Dir struct{}
+
+// Open returns [errors.ErrUnsupported].
+func Open(string) (*Dir, error) { return nil, errors.ErrUnsupported }
+
+// OpenWithClock returns [errors.ErrUnsupported].
+func OpenWithClock(string, Clock) (*Dir, error) { return nil, errors.ErrUnsupported }
+
+// Now returns no moment.
+func (*Dir) Now() Instant { return Instant{} }
+
+// Save returns [errors.ErrUnsupported].
+func (*Dir) Save(Snapshot) error { return errors.ErrUnsupported }
+
+// Load returns [errors.ErrUnsupported].
+func (*Dir) Load() (Loaded, error) { return Loaded{}, errors.ErrUnsupported }
