@@ -103,11 +103,14 @@ func (h *Host) run(ctx context.Context, c *conn, dial func() (*conn, error)) {
 // lost, the list that is read afterwards is right. Changes that come while it is
 // read are one change.
 func (h *Host) follow(ctx context.Context, c *conn) error {
-	changed, ended := make(chan struct{}, 1), make(chan error, 1)
-	go func() { ended <- c.watch(changed) }()
+	changed, ended, done := make(chan struct{}, 1), make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(done)
+		ended <- c.watch(changed)
+	}()
 	fail := func(err error) error {
 		c.close()
-		<-ended
+		<-done
 		return err
 	}
 	for {

@@ -119,8 +119,7 @@ func batchError(r refusal) error {
 // ErrnoName is the name of the errno in err, "ENOENT", for a metric's label:
 // "other" if there is none, or none with a name.
 func ErrnoName(err error) string {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		if name := unix.ErrnoName(errno); name != "" {
 			return name
 		}

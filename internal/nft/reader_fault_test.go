@@ -111,7 +111,7 @@ func TestReaderErrors(t *testing.T) {
 	}
 
 	fail := errors.New("no socket")
-	if _, err := newReader(func() (socket, error) { return nil, fail }); err != fail {
+	if _, err := newReader(func() (socket, error) { return nil, fail }); !errors.Is(err, fail) {
 		t.Errorf("opening: %v", err)
 	}
 	opened := false
@@ -125,7 +125,7 @@ func TestReaderErrors(t *testing.T) {
 	if _, err := r.Set(web4); !errors.Is(err, ErrBroken) {
 		t.Errorf("no answer: %v", err)
 	}
-	if _, err := r.Set(web4); err != fail {
+	if _, err := r.Set(web4); !errors.Is(err, fail) {
 		t.Errorf("opening again: %v", err)
 	}
 }

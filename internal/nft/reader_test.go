@@ -313,7 +313,7 @@ func TestElementsEndsWithItsCallersError(t *testing.T) {
 	s := k.settled(r, 3000)
 	enough := errors.New("enough")
 	calls := 0
-	if err := r.Elements(s, func(Element) error { calls++; return enough }); err != enough || calls != 1 {
+	if err := r.Elements(s, func(Element) error { calls++; return enough }); !errors.Is(err, enough) || calls != 1 {
 		t.Errorf("got %v after %d calls", err, calls)
 	}
 	calls = 0

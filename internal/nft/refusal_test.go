@@ -214,7 +214,7 @@ func TestLookUpBreaks(t *testing.T) {
 		return nil
 	}
 	ops := []Op{add(1, time.Hour)}
-	if err := k.writer(Features{}).Commit(ops); !errors.Is(err, ErrBroken) || ops[0].Err != err {
+	if err := k.writer(Features{}).Commit(ops); !errors.Is(err, ErrBroken) || !errors.Is(ops[0].Err, err) {
 		t.Errorf("%v, %v", err, ops[0].Err)
 	}
 }
@@ -257,7 +257,7 @@ func TestWholeBatchErrors(t *testing.T) {
 				t.Errorf("commit: %v", err)
 			}
 			for _, op := range ops {
-				if op.Err != err {
+				if !errors.Is(op.Err, err) {
 					t.Errorf("operation: %v", op.Err)
 				}
 			}

@@ -68,7 +68,7 @@ func Watch(o Options, ignore []uint32, deliver func(Event)) (*Watcher, error) {
 func (w *Watcher) read(s *netlinkSocket) func(uintptr) bool {
 	return func(fd uintptr) bool {
 		s.n, s.err = unix.Read(int(fd), s.buf)
-		return s.err != unix.EAGAIN
+		return !errors.Is(s.err, unix.EAGAIN)
 	}
 }
 

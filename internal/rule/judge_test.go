@@ -3,6 +3,8 @@ package rule
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -77,10 +79,8 @@ func FuzzJudge(f *testing.F) {
 
 func contradicts(l Lines) bool {
 	for _, a := range l.Allow {
-		for _, p := range l.Pass {
-			if a == p {
-				return true
-			}
+		if slices.Contains(l.Pass, a) {
+			return true
 		}
 	}
 	return false
@@ -147,9 +147,11 @@ func written(a netip.Addr, dns64 []netip.Prefix) []netip.Addr {
 	text := a.StringExpanded()
 	digits := strings.ReplaceAll(text, ":", "")
 	read := func(s string, invert uint32) netip.Addr {
-		var n uint32
-		fmt.Sscanf(s, "%x", &n)
-		n ^= invert
+		hex, err := strconv.ParseUint(s, 16, 32)
+		if err != nil {
+			panic(err) // not what StringExpanded writes
+		}
+		n := uint32(hex) ^ invert
 		return netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
 	}
 	var all []netip.Addr
