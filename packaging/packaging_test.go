@@ -39,8 +39,8 @@ func ruleset(t *testing.T) string {
 	return text
 }
 
-// corefile is corefile.example with the lab's addresses allowed: they are
-// documentation addresses.
+// corefile is corefile.example with the lab's addresses allowed, as they are
+// documentation addresses, and with a state directory of the test's own.
 func corefile(t *testing.T) string {
 	t.Helper()
 	const node = "    nftset {\n"
@@ -48,7 +48,8 @@ func corefile(t *testing.T) string {
 	if strings.Count(text, node) != 1 {
 		t.Fatal("corefile.example has no node block, or several")
 	}
-	return strings.Replace(text, node, node+"        "+lab.AllowWide+"\n", 1)
+	text = strings.Replace(text, node, node+"        "+lab.AllowWide+"\n", 1)
+	return strings.ReplaceAll(text, "/var/lib/namewall", filepath.Join(t.TempDir(), "state"))
 }
 
 // command is the command line of a unit's setting, its first word left out if

@@ -97,8 +97,13 @@ func (l *Lab) Command(corefile string, command ...string) (string, error) {
 
 func (n *Namewall) corefile() string { return filepath.Join(n.dir, "Corefile") }
 
+// stateDir is where shown Corefiles keep their state. The lab's processes share
+// this machine's files, so theirs is beside their Corefile.
+const stateDir = "/var/lib/namewall"
+
 func (n *Namewall) write(corefile string) {
 	n.lab.t.Helper()
+	corefile = strings.ReplaceAll(corefile, stateDir, filepath.Join(n.dir, "state"))
 	if err := os.WriteFile(n.corefile(), []byte(corefile), 0o600); err != nil {
 		n.lab.t.Fatalf("%v", err)
 	}

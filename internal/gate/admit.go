@@ -161,9 +161,11 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	if covered && b.crowded(r.Name, now) {
 		return Promised, true
 	}
-	counted := until
-	if !covered {
-		counted = gr.deadline // longer when it has been written
+	// For how long this reason alone keeps the binding, and the address counts
+	// among the name's: what is to be written counts for longer once it has been.
+	alone, counted := until, gr.deadline
+	if covered {
+		alone, counted = need, need
 	}
 	subject, fate := g.names.take(r.Name, name, q.Walk.Addrs[gr.addr].Addr, r.Limit, now, counted)
 	if fate != Unjudged {
@@ -176,17 +178,24 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 			return fate, true
 		}
 	}
-	if !b.touch(r.Name, name, q.Client, now, need) {
-		b.because(reason{subject: subject, chain: q.chain(name), client: q.Client, first: now, last: now, until: need})
+	if !b.touch(r.Name, name, q.Client, now, alone) {
+		b.because(reason{subject: subject, chain: q.chain(name), client: q.Client, first: now, last: now, until: alone})
 	}
 	if covered {
 		return Promised, true
 	}
-	if b.batch == nil || b.writing < need && !g.queue.raise(b.batch, b.index, until) {
-		b.batch, b.index = g.queue.add(write{kind: kind, binding: b, epoch: epoch, until: until})
-		b.writing = until
+	if b.batch == nil || b.writing < need {
+		g.extend(b, write{kind: kind, binding: b, epoch: epoch, until: until})
 	}
-	b.writing = max(b.writing, until)
 	gr.write, gr.index = b.batch, b.index
 	return Unjudged, false
+}
+
+// extend has a binding written: by the write that is queued for it already, made
+// longer, or by w. The shard is locked.
+func (g *Gate) extend(b *binding, w write) {
+	if b.batch == nil || !g.queue.raise(b.batch, b.index, w.until) {
+		b.batch, b.index = g.queue.add(w)
+	}
+	b.writing = w.until
 }

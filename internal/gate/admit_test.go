@@ -181,7 +181,8 @@ func TestLateAnswerStillLands(t *testing.T) {
 	})
 }
 
-// What several rules say of one address is combined as DESIGN §4 has it.
+// What several rules say of one address is combined: all that would
+// admit it must hold it, and one that refuses it has no say while another admits it.
 func TestRulesTogether(t *testing.T) {
 	allowPrivate := func(r *rule.Rule) {
 		r.Policy, _ = rule.NewPolicy(rule.Lines{Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, rule.Lines{})

@@ -6,12 +6,10 @@ import (
 	"github.com/namewall/namewall/internal/set"
 )
 
-// slot names one element: a key in a set. It has no holes, so that it is hashed
-// and compared in one go.
+// slot names one element: a key in a set.
 type slot struct {
-	key  set.Key
-	zero [3]uint8
-	set  uint32 // kernelSet.number
+	set uint32 // kernelSet.number
+	key set.Key
 }
 
 // binding is the promise that a key is in a set until a deadline. Its shard's

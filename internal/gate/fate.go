@@ -10,7 +10,8 @@ import (
 // Fate is what has become of one address of an answer.
 type Fate uint8
 
-// The fates, in the groups that decide what the client gets (DESIGN §4).
+// The fates, in the groups that decide what the client gets
+// (docs/architecture.md).
 const (
 	// Unjudged: no rule has said anything.
 	Unjudged Fate = iota

@@ -20,6 +20,7 @@
 package gate
 
 import (
+	"context"
 	"hash/maphash"
 	"math"
 	"sync"
@@ -80,6 +81,7 @@ type Gate struct {
 
 	session atomic.Pointer[link] // nil: none can be used
 	kick    chan struct{}        // wakes the keeper; one place is enough
+	asks    chan chan struct{}   // callers of Settle, for the keeper
 	closing chan struct{}
 	done    sync.WaitGroup
 
@@ -106,6 +108,7 @@ func New(o Options) *Gate {
 		base:    time.Now(),
 		seed:    maphash.MakeSeed(),
 		kick:    make(chan struct{}, 1),
+		asks:    make(chan chan struct{}),
 		closing: make(chan struct{}),
 		sets:    make(map[set.ID]*kernelSet),
 	}
@@ -134,6 +137,25 @@ func (g *Gate) Close() {
 	close(g.closing)
 	g.queue.close()
 	g.done.Wait()
+}
+
+// Settle waits until the sets of all active configurations have been read, as
+// far as they can be, and what was to be put back is written; or until ctx is
+// done.
+func (g *Gate) Settle(ctx context.Context) {
+	done := make(chan struct{})
+	select {
+	case g.asks <- done:
+	case <-ctx.Done():
+		return
+	case <-g.closing:
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	case <-g.closing:
+	}
 }
 
 func (g *Gate) now() moment { return time.Since(g.base) }

@@ -70,7 +70,7 @@ func (gr *grant) until() moment {
 // comes at once, and a feeding rule never waits for what is known to be missing.
 func (gr *grant) waits(now moment) bool {
 	st := gr.state
-	if st.err == nil || gr.rule.rule.Mode == rule.Feed && st.err != errUnread {
+	if st.err == nil || gr.rule.rule.Mode == rule.Feed && !errors.Is(st.err, errUnread) {
 		return false
 	}
 	return now < gr.until()

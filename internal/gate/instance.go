@@ -7,6 +7,7 @@ import (
 
 	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
+	"github.com/namewall/namewall/internal/state"
 )
 
 // Instance is one loaded configuration. While a reload is under way two are
@@ -16,7 +17,8 @@ type Instance struct {
 	rules []*ruleState // by rule.Index
 	site  rule.Site
 
-	stopped bool // guarded by Gate.mu: it was the last one when it was stopped
+	earlier state.Snapshot // to be taken over by Start
+	stopped bool           // guarded by Gate.mu: it was the last one when it was stopped
 }
 
 // ruleState is a rule with the kernel's side of its sets, which Start fills in.
@@ -70,6 +72,10 @@ func (i *Instance) Start() {
 			ks.users++
 			rs.sets[n].kernelSet = ks
 		}
+	}
+	if len(i.earlier.Bindings) > 0 {
+		from := len(i.earlier.Bindings)
+		g.log.Infof("took over %d of %d promises from the state file", i.restore(), from)
 	}
 	g.wake()
 }

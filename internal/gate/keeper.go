@@ -47,6 +47,8 @@ func (g *Gate) keep() {
 		select {
 		case <-g.closing:
 			return
+		case done := <-g.asks:
+			k.unsettled = append(k.unsettled, done)
 		case <-g.kick:
 		case <-ticker.C:
 		case <-retry:
@@ -66,6 +68,8 @@ type keeper struct {
 	counted  int64                 // commits at the last tidying
 	told     string                // why there was no session, as logged; "" if that is over
 	problems map[problemKey]string // as logged
+
+	unsettled []chan struct{} // callers of Settle
 }
 
 // turn does what is due. The channel it returns fires when a try that failed is
@@ -80,10 +84,8 @@ func (k *keeper) turn() <-chan time.Time {
 			k.backOff(now)
 			k.trouble(*l.failure.Load())
 		}
-		if now < k.openAt {
-			return time.After(k.openAt - now)
-		}
-		if !k.connect(now) {
+		if now < k.openAt || !k.connect(now) {
+			k.settled()
 			return time.After(k.openAt - now)
 		}
 	}
@@ -106,7 +108,32 @@ func (k *keeper) turn() <-chan time.Time {
 		}
 	}
 	k.report()
+	k.settled()
 	return nil
+}
+
+// settled answers the callers of Settle.
+func (k *keeper) settled() {
+	if len(k.unsettled) == 0 {
+		return
+	}
+	for _, ks := range k.known() {
+		if errors.Is(ks.state.Load().err, errUnread) {
+			return
+		}
+	}
+	last := k.queue.last()
+	for _, done := range k.unsettled {
+		if last == nil {
+			close(done)
+			continue
+		}
+		k.done.Go(func() {
+			<-last.done
+			close(done)
+		})
+	}
+	k.unsettled = nil
 }
 
 // tidy forgets what has expired.
@@ -274,6 +301,11 @@ func (k *keeper) adopt(l *link, ks *kernelSet, info nft.Set) {
 		ks.stale.Store(true)
 	default:
 		k.refill(ks, epoch)
+		if first := ks.reading == 1; first { // nobody has taken anything out
+			if n := ks.healed.Swap(0); n > 0 {
+				k.log.Infof("set %s: put in %d elements from the state file", ks.id, n)
+			}
+		}
 	}
 }
 

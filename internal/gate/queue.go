@@ -48,6 +48,7 @@ type queue struct {
 	work   sync.Cond  // something to do, or closed
 	urgent []*batch
 	later  []*batch
+	taken  *batch  // what the writer took last
 	dead   []write // deletions, which go along with anything else
 	closed bool
 }
@@ -89,6 +90,17 @@ func (q *queue) raise(b *batch, index int32, until moment) bool {
 	return true
 }
 
+// last is the batch after which everything that is to be put back now has been
+// written, nil if there never was any.
+func (q *queue) last() *batch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if n := len(q.later); n > 0 {
+		return q.later[n-1]
+	}
+	return q.taken
+}
+
 // waiting tells whether a batch has not been taken yet, so that what it writes
 // comes after everything that has happened so far.
 func (q *queue) waiting(b *batch) bool {
@@ -118,7 +130,7 @@ func (q *queue) take() *batch {
 
 // bury fills a batch that is taken up with deletions. The queue is locked.
 func (q *queue) bury(b *batch) *batch {
-	b.taken = true
+	b.taken, q.taken = true, b
 	n := min(len(q.dead), batchMax-len(b.writes))
 	b.writes = append(b.writes, q.dead[:n]...)
 	if q.dead = q.dead[n:]; len(q.dead) == 0 {

@@ -25,6 +25,10 @@ type SetStats struct {
 	Size  int // capacity, 0: the set declares none
 }
 
+// Commits is the number of batches that were sent to the kernel so far. While it
+// stays, nothing new has been promised.
+func (g *Gate) Commits() int64 { return g.commits.Load() }
+
 // Stats counts what there is now. It takes no lock that an answer needs for
 // longer than a moment.
 func (g *Gate) Stats() Stats {

@@ -52,7 +52,7 @@ func TestWheel(t *testing.T) {
 			}
 			now += moment(rapid.Int64Range(0, int64(20*time.Minute)).Draw(t, "pause"))
 			for {
-				at := moment(w.at+1) * moment(time.Second) // what the next turn is for
+				at := moment(w.at+1) * time.Second // what the next turn is for
 				b, more := w.turn(now)
 				if !more {
 					break
@@ -63,13 +63,13 @@ func TestWheel(t *testing.T) {
 						t.Fatal("a binding came out twice")
 					}
 					delete(dues, b)
-					if at < due && at%(64*moment(time.Second)) != 0 {
+					if at < due && at%(64*time.Second) != 0 {
 						t.Fatalf("due at %v, out at %v", due, at)
 					}
 				}
 			}
 			for b, due := range dues {
-				if due+2*moment(time.Second) < now && due > 0 {
+				if due+2*time.Second < now && due > 0 {
 					t.Fatalf("%p due at %v is still in at %v", b, due, now)
 				}
 			}

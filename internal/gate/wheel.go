@@ -14,7 +14,7 @@ type wheel struct {
 }
 
 // second is the first whole second that is not before m.
-func second(m moment) int64 { return int64((m + moment(time.Second) - 1) / moment(time.Second)) }
+func second(m moment) int64 { return int64((m + time.Second - 1) / time.Second) }
 
 // add puts a binding into the bucket of due, or of the next second.
 func (w *wheel) add(b *binding, due moment) {
@@ -31,7 +31,7 @@ func (w *wheel) add(b *binding, due moment) {
 // turn goes on by one second and returns what is in its bucket, or nil and
 // false when the wheel has reached now.
 func (w *wheel) turn(now moment) (due *binding, more bool) {
-	if w.at >= int64(now/moment(time.Second)) {
+	if w.at >= int64(now/time.Second) {
 		return nil, false
 	}
 	w.at++

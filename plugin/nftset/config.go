@@ -35,6 +35,9 @@ type Node struct {
 	// feeder, whatever it says itself. `mode enforce` here says nothing that a
 	// rule could not take back, as it is what rules do anyway.
 	Feed bool
+
+	// State is the directory of the state file, an absolute path; "": none.
+	State string
 }
 
 // Block is one server block.

@@ -57,7 +57,7 @@ func newLab(t testing.TB, corefile string) *lab {
 		t.Fatal(err)
 	}
 	l.Handler = &Handler{rules: block.Rules, next: plugin.HandlerFunc(l.answer)}
-	inst := newInstance(cfg, func() *process { return &process{gate: l.gate, own: nothing{}} })
+	inst := newInstance(cfg, func() *process { return &process{gate: l.gate, own: nothing{}, saver: newSaver(l)} })
 	inst.handlers = []*Handler{l.Handler}
 	if err := inst.start(); err != nil {
 		t.Fatal(err)
@@ -146,7 +146,7 @@ func show(m *dns.Msg) string {
 	return strings.Join(words, " ")
 }
 
-// The table of DESIGN §4, "What the client gets".
+// The table of docs/architecture.md, "What the client gets".
 func TestWhatTheClientGets(t *testing.T) {
 	const (
 		v4only = "nftset web {\n name *.example.com\n set inet filter web4\n wait 50ms\n}"

@@ -1,9 +1,11 @@
 package nftset
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
@@ -48,12 +50,21 @@ func (i *instance) start() error {
 	for _, h := range i.handlers {
 		h.block = i.active.Block(h.rules)
 	}
+	i.active.Restore(p.saver.use(i.cfg.Node.State))
 	i.active.Start()
+	ctx, cancel := context.WithTimeout(context.Background(), settleMax)
+	defer cancel()
+	p.gate.Settle(ctx)
 	for _, h := range i.handlers {
 		h.ready.Store(p)
 	}
 	return nil
 }
+
+// settleMax is how long the servers wait, before they listen, for the sets to be
+// read and to be filled from the state file. A hundred thousand elements take
+// well under a second.
+const settleMax = 3 * time.Second
 
 // stop ends the configuration: another has taken its place, or the process is
 // about to end. In the second case questions still come.
@@ -71,6 +82,7 @@ func (i *instance) keep() error {
 	case i.active == nil:
 	case i.cfg.inCharge():
 		i.active.Keep()
+		i.shared().saver.use(i.cfg.Node.State)
 	default:
 		i.active.Stop()
 	}
@@ -101,10 +113,20 @@ func (i *instance) prefixes64() []netip.Prefix {
 	return all
 }
 
+// save writes the state file before the process ends.
+func (i *instance) save() error {
+	if i.active != nil {
+		i.shared().saver.save()
+	}
+	return nil
+}
+
 // process is what outlives a reload.
 type process struct {
 	gate *gate.Gate
 	own  ownAddresses
+
+	saver *saver
 }
 
 // ownAddresses are the gateway's own addresses and networks, *host.Host.
@@ -125,6 +147,8 @@ var shared = sync.OnceValue(func() *process {
 	} else {
 		p.own = own
 	}
+	p.saver = &saver{gate: p.gate, saved: stateSaved, failures: stateFailures}
+	go p.saver.run()
 	prometheus.MustRegister(&statsCollector{process: p})
 	return p
 })

@@ -89,6 +89,22 @@ var (
 	})
 )
 
+var (
+	stateSaved = promauto.NewGauge(prometheus.GaugeOpts{
+		Namespace: plugin.Namespace,
+		Subsystem: directive,
+		Name:      "state_saved_timestamp_seconds",
+		Help:      "When the state file was written last; 0 if it never was by this process.",
+	})
+
+	stateFailures = promauto.NewCounter(prometheus.CounterOpts{
+		Namespace: plugin.Namespace,
+		Subsystem: directive,
+		Name:      "state_failures_total",
+		Help:      "Failures to open, read or write the state file.",
+	})
+)
+
 // observer makes metrics of what the gate does.
 type observer struct{ processes labelSet }
 

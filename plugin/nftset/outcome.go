@@ -39,7 +39,7 @@ func (q *work) decide(m *dns.Msg, client answer.Client) (*dns.Msg, outcome) {
 }
 
 // verdict tells what is to become of the answer, and what the client is told
-// about it (DESIGN §4, "What the client gets").
+// about it (docs/architecture.md, "What the client gets").
 func (q *work) verdict(client answer.Client) (outcome, *dns.EDNS0_EDE) {
 	q.keep = q.keep[:0]
 	lost := false

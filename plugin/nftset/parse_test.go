@@ -169,7 +169,8 @@ func TestBlocksShareRules(t *testing.T) {
 
 func TestConfigIsOfTheInstance(t *testing.T) {
 	c := caddy.NewTestController("dns", "")
-	if configOf(c) != configOf(c) || configOf(c) == configOf(caddy.NewTestController("dns", "")) {
+	cfg := configOf(c)
+	if cfg != configOf(c) || cfg == configOf(caddy.NewTestController("dns", "")) {
 		t.Error("a Config belongs to one instance")
 	}
 }
@@ -193,7 +194,10 @@ func TestErrors(t *testing.T) {
 		"nested":        {with("name a {", "b", "}"), []string{":4 ", "unexpected '{' after 'name'"}},
 		"bare word":     {with("wait"), []string{":4 ", "'wait' needs a value"}},
 		"unknown":       {with("timeout 5s"), []string{":4 ", "unknown option 'timeout'", "allow, clients, except, lifetime, limit, match, mode, name, pass, set, targets, wait"}},
-		"node's":        {"nftset {\n wait 5s\n}", []string{":2 ", "unknown option 'wait'", "allow, mode, pass"}},
+		"node's":        {"nftset {\n wait 5s\n}", []string{":2 ", "unknown option 'wait'", "allow, mode, pass, state"}},
+		"relative":      {"nftset {\n state var\n}", []string{":2 ", "'var' is no absolute path: write it like /var/lib/namewall"}},
+		"two states":    {"nftset {\n state /a\n state /b\n}", []string{":3 ", "state"}},
+		"no state":      {"nftset {\n state\n}", []string{":2 ", "state"}},
 		"later issue":   {with("resolve www.example.org"), []string{":4 ", "unknown option 'resolve'"}},
 		"node twice":    {"nftset {\n mode feed\n}\n\nnftset {\n}", []string{":5 ", "already stand at Testfile:1", "only once"}},
 

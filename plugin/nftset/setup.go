@@ -29,6 +29,7 @@ func setup(c *caddy.Controller) error {
 		c.Set(instanceKey{}, inst)
 		c.OnStartup(inst.start)
 		c.OnShutdown(inst.stop)
+		c.OnFinalShutdown(inst.save)
 		c.OnRestartFailed(inst.keep)
 	}
 	if len(block.Rules) == 0 {

@@ -1,0 +1,112 @@
+package nftset
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/namewall/namewall/internal/gate"
+	"github.com/namewall/namewall/internal/state"
+)
+
+// saveEvery is how old the state file may become while promises are made. What
+// was promised since is lost with the machine, and only clients who cached the
+// answer are worse off, until they ask again.
+const saveEvery = 30 * time.Second
+
+// saver keeps the state file up to date, away from the answer path. Where it
+// can't, the site's DNS goes on without: that is logged and counted.
+type saver struct {
+	gate     *gate.Gate
+	saved    prometheus.Gauge
+	failures prometheus.Counter
+
+	mu      sync.Mutex // guards what follows, and is held during a save
+	dir     *state.Dir // nil: it can't be used, or there is none
+	path    string     // as configured, "": none
+	commits int64      // of the gate, when it was saved last
+	loaded  bool       // in this process
+	told    string     // the error that was logged last, "" if it is over
+}
+
+// use makes path the directory of the state file, "" for none. What an earlier
+// process has left there is returned once, to the first configuration: later ones
+// find it in memory.
+func (s *saver) use(path string) (earlier state.Snapshot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := !s.loaded
+	s.loaded = true
+	if path == s.path && s.dir != nil {
+		return earlier
+	}
+	s.dir, s.path, s.commits = nil, path, 0
+	if path == "" || s.open() != nil || !first {
+		return earlier
+	}
+	l, err := s.dir.Load()
+	for _, problem := range l.Problems {
+		log.Warningf("state file: %v", problem)
+	}
+	switch {
+	case err == nil:
+		log.Infof("state file %s: %d promises, %d have expired in the %v since (%v)",
+			l.Path, len(l.Bindings), l.Expired, l.Passed.Round(time.Second), l.By)
+	case !errors.Is(err, state.ErrNone):
+		_ = s.note(err) // and go on without
+	}
+	return l.Snapshot
+}
+
+// open opens the directory.
+func (s *saver) open() error {
+	dir, err := state.Open(s.path)
+	if err == nil {
+		s.dir = dir
+	}
+	return s.note(err)
+}
+
+// save writes the state file if anything was promised since the last time. A
+// directory that couldn't be used is tried again.
+func (s *saver) save() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	commits := s.gate.Commits()
+	if s.path == "" || commits == s.commits || s.dir == nil && s.open() != nil {
+		return
+	}
+	if s.note(s.dir.Save(s.gate.Snapshot(s.dir.Now()))) != nil {
+		return
+	}
+	s.commits = commits
+	s.saved.SetToCurrentTime()
+}
+
+// note counts an error and logs it, once, and logs when it is over. It returns
+// the error.
+func (s *saver) note(err error) error {
+	text := ""
+	if err != nil {
+		text = err.Error()
+		s.failures.Inc()
+	}
+	switch {
+	case text == s.told:
+	case err != nil:
+		log.Errorf("no state is kept, a reboot would find the sets empty: %v", err)
+	default:
+		log.Infof("state is kept again in %s", s.path)
+	}
+	s.told = text
+	return err
+}
+
+// run saves for as long as the process lives.
+func (s *saver) run() {
+	for range time.Tick(saveEvery) {
+		s.save()
+	}
+}

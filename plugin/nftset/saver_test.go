@@ -1,0 +1,67 @@
+package nftset
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+func newSaver(l *lab) *saver {
+	return &saver{
+		gate: l.gate, saved: prometheus.NewGauge(prometheus.GaugeOpts{Name: "saved"}),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "failures"}),
+	}
+}
+
+// A new process finds what the last one has promised, and asks for it once.
+func TestSaverHandsOn(t *testing.T) {
+	l := newLab(t, "nftset web {\n name *.example.com\n set inet filter web4\n}")
+	dir := filepath.Join(t.TempDir(), "namewall")
+	s := newSaver(l)
+	if earlier := s.use(dir); len(earlier.Bindings) != 0 {
+		t.Fatalf("%d promises at the first start", len(earlier.Bindings))
+	}
+	s.save()
+	if _, err := os.Stat(filepath.Join(dir, "state")); err == nil {
+		t.Error("a file was written although nothing was promised")
+	}
+	if m := l.ask("www.example.com. A", false, false, "www.example.com. 60 IN A 198.51.100.1"); len(m.Answer) != 1 {
+		t.Fatal(m)
+	}
+	s.save()
+	next := newSaver(l)
+	earlier := next.use(dir)
+	if len(earlier.Bindings) != 1 || earlier.Bindings[0].Reasons[0].Name != "www.example.com." {
+		t.Errorf("%+v", earlier)
+	}
+	if again := next.use(dir); len(again.Bindings) != 0 {
+		t.Error("a reload was given what is in memory already")
+	}
+}
+
+// A directory that can't be used costs the state, and neither the start nor
+// what comes after; when it can be used, saving goes on.
+func TestSaverGoesOnWithoutADirectory(t *testing.T) {
+	l := newLab(t, "nftset web {\n name *.example.com\n set inet filter web4\n}")
+	dir := filepath.Join(t.TempDir(), "namewall")
+	if err := os.Mkdir(dir, 0o755); err != nil { // others may read it
+		t.Fatal(err)
+	}
+	s := newSaver(l)
+	s.use(dir)
+	if !strings.Contains(s.told, "chmod") {
+		t.Errorf("no remedy: %s", s.told)
+	}
+	l.ask("www.example.com. A", false, false, "www.example.com. 60 IN A 198.51.100.1")
+	s.save()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.save()
+	if _, err := os.Stat(filepath.Join(dir, "state")); err != nil || s.told != "" {
+		t.Errorf("%v, still told: %s", err, s.told)
+	}
+}
