@@ -3,7 +3,7 @@
 #
 #     docker build -t namewall .
 #     docker run --network host --cap-add NET_ADMIN \
-#         -v /etc/namewall:/etc/namewall:ro namewall
+#         -v /etc/namewall:/etc/namewall:ro -v namewall:/var/lib/namewall namewall
 #
 # Host network: the sets are those of the network namespace that namewall runs
 # in, and it must be the one through which the clients' packets go.
@@ -23,10 +23,13 @@ COPY . .
 ARG VERSION=
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/namewall ./cmd/namewall
 RUN setcap cap_net_admin,cap_net_bind_service=+ep /out/namewall
+# The state file's directory has to be the user's, and nobody else's to enter.
+RUN install -d -m 0700 /out/lib/namewall
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/namewall /namewall
+COPY --from=build --chown=65532:65532 /out/lib/ /var/lib/
 USER 65532:65532
 ENTRYPOINT ["/namewall"]
 CMD ["serve", "-conf", "/etc/namewall/Corefile"]

@@ -66,6 +66,7 @@ func TestCorefiles(t *testing.T) {
 
 func works(t *testing.T, corefile string) {
 	l := lab.New(t)
+	corefile = strings.ReplaceAll(corefile, "/var/lib/namewall", filepath.Join(t.TempDir(), "state"))
 	sets, err := l.Command(corefile, "nft")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, corefile)
