@@ -76,7 +76,7 @@ func (i *Instance) judgeOne(q *Question, addr, match int, start, now moment) {
 	first := len(q.grants)
 	for n := range rs.sets {
 		st := rs.sets[n].state.Load()
-		if st.known && !st.layout.Fits(q.Client, a.Addr) {
+		if layout, known := rs.layout(n, st); known && !layout.Fits(q.Client, a.Addr) {
 			continue
 		}
 		fits = true

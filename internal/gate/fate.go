@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"net/netip"
 
 	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
@@ -66,6 +67,7 @@ func (f Fate) Filtered() bool { return f >= Special && f <= Limit }
 type Cause struct {
 	Fate Fate
 	Rule *rule.Rule
+	Addr netip.Addr
 	Set  set.ID // zero if it is about no set
 	Err  error
 }
@@ -73,19 +75,19 @@ type Cause struct {
 // String is the cause in an administrator's words, short enough for an Extended
 // DNS Error's EXTRA-TEXT.
 func (c Cause) String() string {
-	text := "nftset: "
+	text := ""
 	if c.Rule != nil {
-		text += "rule " + c.Rule.Name + ": "
+		text = "rule " + c.Rule.Name + ": "
 	}
 	switch c.Fate {
 	case Special:
-		return text + "special-purpose address refused"
+		return text + "special-purpose address " + c.Addr.String() + " refused"
 	case Own:
-		return text + "address of the gateway's own network refused"
+		return text + "the gateway's own network's address " + c.Addr.String() + " refused"
 	case NoFamily:
 		return text + "no set of this address family"
 	case Limit:
-		return text + "limit of addresses reached"
+		return text + fmt.Sprintf("limit of %d addresses of a name, or of the client's pairs, reached", c.Rule.Limit)
 	case Full:
 		return text + fmt.Sprintf("set %s is full", c.Set)
 	case Budget:

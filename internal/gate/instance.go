@@ -142,6 +142,15 @@ func (g *Gate) release(i *Instance) {
 	}
 }
 
+// layout is what the rule takes the set's keys for: what the Corefile says, or
+// else what the kernel says or said last.
+func (rs *ruleState) layout(n int, st *setState) (l set.Layout, known bool) {
+	if want := rs.rule.Sets[n]; want.Known {
+		return want.Layout, true
+	}
+	return st.layout, st.known
+}
+
 // check tells whether the set, in this state, can be fed for the rule.
 func (rs *ruleState) check(n int, st *setState) error {
 	s := &rs.sets[n]

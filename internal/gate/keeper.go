@@ -170,6 +170,7 @@ func (k *keeper) connect(now moment) bool {
 	l := new(link)
 	session, err := k.kernel.Open(func(e nft.Event) { k.hear(l, e) })
 	if err != nil {
+		k.watch.Refused(nft.ErrnoName(err))
 		k.backOff(now)
 		for _, ks := range k.known() {
 			ks.lose(now, err)
@@ -240,13 +241,11 @@ func (k *keeper) read(ks *kernelSet) {
 	}
 	if err != nil {
 		ks.retryAt = k.now() + retryMax
-		ks.lose(k.now(), err)
+		st := ks.lose(k.now(), err)
 		if !vanished(err) && !errors.Is(err, nft.ErrUnusable) {
 			k.fail(l, err)
-		} else if st := ks.state.Load(); info.Known && !st.known {
-			next := *st
-			next.layout, next.known = info.Layout, true // it concerns one family only
-			ks.become(st, next)
+		} else if info.Known {
+			k.learn(ks, st, info.Layout) // it concerns one family only
 		}
 		return
 	}
@@ -266,10 +265,7 @@ func (k *keeper) read(ks *kernelSet) {
 // promised and is not there. What others do to the set meanwhile is taken in
 // afterwards.
 func (k *keeper) adopt(l *link, ks *kernelSet, info nft.Set) {
-	unread := ks.lose(k.now(), errUnread)
-	if unread.known && unread.layout != info.Layout {
-		k.each(func(b *binding) bool { return b.set != ks })
-	}
+	unread := k.learn(ks, ks.lose(k.now(), errUnread), info.Layout)
 	ks.reading++
 	epoch := ks.reading
 	ks.listen()
@@ -307,6 +303,22 @@ func (k *keeper) adopt(l *link, ks *kernelSet, info nft.Set) {
 			}
 		}
 	}
+}
+
+// learn notes the layout of a set whose state is st, in which it can't be fed,
+// and returns the state that follows. Bindings of another layout are forgotten:
+// their keys mean nothing any more.
+func (k *keeper) learn(ks *kernelSet, st *setState, l set.Layout) *setState {
+	if st.known && st.layout == l {
+		return st
+	}
+	k.each(func(b *binding) bool { return b.set != ks || b.layout == l })
+	next := *st
+	next.layout, next.known = l, true
+	if learnt := ks.become(st, next); learnt != nil {
+		return learnt
+	}
+	return st // which is no longer the state, so that nothing follows from it
 }
 
 // take notes one element that the kernel holds.

@@ -35,7 +35,7 @@ func TestMissingSetHoldsThenRefuses(t *testing.T) {
 		if took := time.Since(began); q.Fates[0] != NotReady || took != 0 {
 			t.Errorf("long gone: %v after %v", q.Fates[0], took)
 		}
-		if len(q.Causes) != 1 || q.Causes[0].String() != "nftset: rule web: set inet filter web4: no such set" {
+		if len(q.Causes) != 1 || q.Causes[0].String() != "rule web: set inet filter web4: no such set" {
 			t.Errorf("causes %v", q.Causes)
 		}
 		if p := b.gate.Problems(); len(p) != 1 || p[0].Set != web4 || p[0].Rule.Name != "web" {
@@ -456,5 +456,28 @@ func TestLogNamesWhoDidIt(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		log.expect(t, "set inet filter web4: put 2 elements back, last changed by nft (pid 4711)")
+	})
+}
+
+// A set is the family's that the Corefile says, whatever the kernel has there:
+// of the other family nobody is the worse for it.
+func TestWrongTypeConcernsItsOwnFamily(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		k.declare(web6, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4, web6}, func(r *rule.Rule) {
+			r.Sets[0].Layout, r.Sets[0].Known = v4, true
+			r.Sets[1].Layout, r.Sets[1].Known = v6, true
+		}))
+		time.Sleep(time.Minute)
+		if q := b.ask("www.example.com.", time.Minute, addr1, addrSix); fmt.Sprint(q.Fates) != "[promised not_ready]" {
+			t.Errorf("%v", q.Fates)
+		}
+		k.replace(web6, v6, 0)
+		synctest.Wait()
+		if q := b.ask("www.example.com.", time.Minute, addr1, addrSix); fmt.Sprint(q.Fates) != "[promised promised]" {
+			t.Errorf("declared rightly: %v", q.Fates)
+		}
 	})
 }

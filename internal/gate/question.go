@@ -118,7 +118,7 @@ func (q *Question) refuse(addr int, f Fate, r *rule.Rule) {
 	if st := &q.standing[addr]; st.refusal == Unjudged {
 		st.refusal = f
 	}
-	q.cause(Cause{Fate: f, Rule: r})
+	q.cause(Cause{Fate: f, Rule: r, Addr: q.Walk.Addrs[addr].Addr})
 }
 
 // fail notes that something which a rule wants to hold is not promised.
@@ -129,7 +129,7 @@ func (q *Question) fail(gr *grant, f Fate, err error) {
 	if st := &q.standing[gr.addr]; st.failure == Unjudged {
 		st.failure = f
 	}
-	q.cause(Cause{Fate: f, Rule: gr.rule.rule, Set: gr.kernelSet().id, Err: err})
+	q.cause(Cause{Fate: f, Rule: gr.rule.rule, Addr: q.Walk.Addrs[gr.addr].Addr, Set: gr.kernelSet().id, Err: err})
 }
 
 // cause keeps the first cause of each kind.

@@ -57,6 +57,9 @@ func Watch(o Options, ignore []uint32, deliver func(Event)) (*Watcher, error) {
 	}
 	if err := s.conn.JoinGroup(unix.NFNLGRP_NFTABLES); err != nil {
 		_ = s.close()
+		if errors.Is(err, unix.EPERM) {
+			return nil, fmt.Errorf("CAP_NET_ADMIN is missing in the user namespace of the network namespace: %w", unix.EPERM)
+		}
 		return nil, fmt.Errorf("joining the group of nf_tables events: %w", err)
 	}
 	go w.run()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/coredns/coredns/plugin"
 	"github.com/miekg/dns"
@@ -23,7 +24,9 @@ type Handler struct {
 	rules []*rule.Rule
 	block *gate.Block // set before the server listens
 	count counters
-	ready atomic.Pointer[process] // nil until then; *ready* may ask earlier
+
+	refused refusals
+	ready   atomic.Pointer[process] // nil until then; *ready* may ask earlier
 }
 
 // Name implements plugin.Handler.
@@ -75,6 +78,9 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 		var o outcome
 		out, o = q.decide(x.msg, client)
 		h.count.answer(ctx, q, o)
+		if o != whole {
+			h.refused.note(q, time.Now())
+		}
 		describe(ctx, q, o)
 	}
 	return dns.RcodeSuccess, errors.Join(err, w.WriteMsg(out))

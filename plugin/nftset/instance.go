@@ -58,7 +58,26 @@ func (i *instance) start() error {
 	for _, h := range i.handlers {
 		h.ready.Store(p)
 	}
+	i.tell(p.gate.Stats())
 	return nil
+}
+
+// tell logs what has begun.
+func (i *instance) tell(s gate.Stats) {
+	feeding, ready, elements := 0, 0, 0
+	for _, r := range i.cfg.Rules {
+		if r.Mode == rule.Feed {
+			feeding++
+		}
+	}
+	for _, set := range s.Sets {
+		elements += set.Used
+		if set.Ready {
+			ready++
+		}
+	}
+	log.Infof("rules: %d, of which %d only feed; sets ready: %d of %d; elements found or put back: %d",
+		len(i.cfg.Rules), feeding, ready, len(s.Sets), elements)
 }
 
 // settleMax is how long the servers wait, before they listen, for the sets to be

@@ -50,7 +50,7 @@ func (q *work) verdict(client answer.Client) (outcome, *dns.EDNS0_EDE) {
 	if !lost {
 		if q.Walk.Emptied(q.keep) {
 			// There were addresses, and the question doesn't lead to them.
-			return q.empty(client), answer.Filtered("nftset: addresses that the question does not lead to")
+			return q.empty(client), answer.Filtered(directive + ": addresses that the question does not lead to")
 		}
 		return whole, nil
 	}
@@ -86,13 +86,14 @@ func (q *work) worst() gate.Cause {
 }
 
 func explain(c gate.Cause) *dns.EDNS0_EDE {
+	text := directive + ": " + c.String()
 	switch {
 	case c.Fate.Filtered():
-		return answer.Filtered(c.String())
+		return answer.Filtered(text)
 	case c.Fate == gate.NotReady:
-		return answer.NotReady(c.String())
+		return answer.NotReady(text)
 	}
-	return answer.Failed(c.String())
+	return answer.Failed(text)
 }
 
 // describe leaves the rules and the outcome for *log*, if the Corefile has
