@@ -113,7 +113,7 @@ func doubleDashes(args []string) []string {
 
 // corefileFlag adds the flag that all commands have.
 func corefileFlag(c *cobra.Command) *string {
-	return c.Flags().String("conf", "Corefile", "Corefile to read")
+	return c.Flags().String("conf", defaultCorefile, "Corefile to read")
 }
 
 // list writes words as a sentence has them.

@@ -39,6 +39,7 @@ func serve(args []string) {
 		return nil
 	})
 	flag.Usage = serveUsage
+	new(corefileLoader).install()
 
 	b := readBuild()
 	caddy.AppName, caddy.AppVersion = "namewall", b.version

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -35,16 +36,39 @@ type server struct {
 	*nstest.Namespace
 	t       *testing.T
 	command *exec.Cmd
-	log     *bytes.Buffer // to be read after the end
+	log     *record
 	pidfile string
+}
+
+// record is what a process prints, to be read while it runs.
+type record struct {
+	mu   sync.Mutex
+	text bytes.Buffer // guarded by mu
+}
+
+func (r *record) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(p)
+}
+
+func (r *record) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.String()
 }
 
 // startServer runs the server on testdata/serve, in a namespace of its own.
 func startServer(t *testing.T) *server {
 	t.Helper()
-	s := &server{Namespace: nstest.New(t), t: t, log: new(bytes.Buffer), pidfile: filepath.Join(t.TempDir(), "pid")}
+	return startServerOn(t, "testdata/serve/Corefile")
+}
+
+func startServerOn(t *testing.T, corefile string) *server {
+	t.Helper()
+	s := &server{Namespace: nstest.New(t), t: t, log: new(record), pidfile: filepath.Join(t.TempDir(), "pid")}
 	s.Nft(read(t, "testdata/serve/ruleset.nft"))
-	s.command = process("serve", "-conf", "testdata/serve/Corefile", "-dns.port", servedPort, "-pidfile", s.pidfile)
+	s.command = process("serve", "-conf", corefile, "-dns.port", servedPort, "-pidfile", s.pidfile)
 	s.command.Stdout, s.command.Stderr = s.log, s.log
 	if err := s.Do(s.command.Start); err != nil {
 		t.Fatal(err)
@@ -151,5 +175,105 @@ func TestServeFlags(t *testing.T) {
 				t.Errorf("exit code %d\n%s", code, out)
 			}
 		})
+	}
+}
+
+// What has no server block is no Corefile: CoreDNS would start with it, and
+// serve nothing that it was asked to.
+var empty = map[string]string{
+	"empty":    "",
+	"comments": "# . {\n#  errors\n# }\n",
+	"snippet":  "(web) {\n errors\n}\n",
+	"import":   "import *.nowhere\n",
+}
+
+func TestEmptyCorefile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, text := range empty {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, command := range []string{"serve", "check", "nft"} {
+			t.Run(command+" "+name, func(t *testing.T) {
+				c := process(command, "-conf", name)
+				out, _ := c.CombinedOutput()
+				if code := c.ProcessState.ExitCode(); code != exitWrong || !strings.Contains(string(out), name+" has no server block") {
+					t.Errorf("exit code %d\n%s", code, out)
+				}
+			})
+		}
+	}
+}
+
+func TestNoCorefile(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for _, command := range []string{"serve", "check", "nft"} {
+		t.Run(command, func(t *testing.T) {
+			c := process(command)
+			out, _ := c.CombinedOutput()
+			if code := c.ProcessState.ExitCode(); code != exitWrong || !strings.Contains(string(out), "no Corefile in "+dir+": give its path with -conf\n") {
+				t.Errorf("exit code %d\n%s", code, out)
+			}
+		})
+	}
+}
+
+// A Corefile on standard input must have a server block, too.
+func TestEmptyStandardInput(t *testing.T) {
+	for name, text := range empty {
+		t.Run(name, func(t *testing.T) {
+			c := process("serve", "-conf", "stdin")
+			c.Stdin = strings.NewReader(text)
+			out, _ := c.CombinedOutput()
+			if code := c.ProcessState.ExitCode(); code != exitWrong {
+				t.Errorf("exit code %d\n%s", code, out)
+			}
+		})
+	}
+}
+
+// A reload refuses an empty Corefile and one that is gone, and the old one goes
+// on; the next good one is taken.
+func TestReloadEmptyCorefile(t *testing.T) {
+	corefile := filepath.Join(t.TempDir(), "Corefile")
+	good := read(t, "testdata/serve/Corefile")
+	write := func(text string) {
+		if err := os.WriteFile(corefile, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(good)
+	s := startServerOn(t, corefile)
+	reload := func() {
+		if err := s.command.Process.Signal(syscall.SIGUSR1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refusals := 0
+	refused := func(what string) {
+		t.Helper()
+		reload()
+		refusals++
+		s.until(what+" is refused", func() bool { return strings.Count(s.log.String(), "loading updated Caddyfile") == refusals })
+		if addr, err := s.ask(); err != nil || addr != "198.51.100.7" {
+			t.Errorf("%s: %s, %v", what, addr, err)
+		}
+	}
+	for name, text := range empty {
+		write(text)
+		refused(name)
+	}
+	if err := os.Remove(corefile); err != nil {
+		t.Fatal(err)
+	}
+	refused("nothing")
+
+	write(strings.ReplaceAll(good, "198.51.100.7", "198.51.100.8"))
+	reload()
+	s.until("the good one serves", func() bool { addr, err := s.ask(); return err == nil && addr == "198.51.100.8" })
+	log := s.end()
+	if strings.Count(log, "Reloading complete") != 1 {
+		t.Errorf("log\n%s", log)
 	}
 }
