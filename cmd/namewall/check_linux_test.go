@@ -16,9 +16,9 @@ import (
 var reports = map[string]int{
 	"vendors": exitOK,
 	"sets":    exitWrong,
-	"blocks":  exitOK,
+	"blocks":  exitWrong,
 	"feed":    exitOK,
-	"sizes":   exitOK,
+	"sizes":   exitWrong,
 	"empty":   exitOK,
 	"plugins": exitWrong,
 }

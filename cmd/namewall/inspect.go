@@ -49,8 +49,8 @@ func inspectSets(s *section, f *nftset.Corefile, r *rule.Rule, have sets) {
 	var v4, v6, unknown bool
 	for i, want := range r.Sets {
 		layout, known := inspectSet(s, f, r, i, have)
-		if !known {
-			layout, known = want.Layout, want.Known
+		if want.Known { // what is meant, whatever the kernel has
+			layout, known = want.Layout, true
 		}
 		v4 = v4 || known && !layout.V6
 		v6 = v6 || known && layout.V6
@@ -75,7 +75,11 @@ func inspectSet(s *section, f *nftset.Corefile, r *rule.Rule, i int, have sets) 
 	want := r.Sets[i]
 	got, ok := have[want.ID]
 	if !ok {
-		s.add(wrong, "set %s: there is none, declare it as 'namewall nft' prints it", want.ID)
+		if others := have.named(want.ID.Name); len(others) > 0 {
+			s.add(wrong, "set %s: there is none, there is one in %s: correct the Corefile, or declare it as 'namewall nft' prints it", want.ID, list(others))
+		} else {
+			s.add(wrong, "set %s: there is none, declare it as 'namewall nft' prints it", want.ID)
+		}
 		return set.Layout{}, false
 	}
 	if err := got.Usable(); err != nil {
@@ -106,6 +110,8 @@ func inspectUse(s *section, r *rule.Rule, got nft.Set) {
 	switch {
 	case got.Size == 0:
 		s.add(warning, "set %s has no size, and nothing but memory bounds what it holds: declare one, such as 'size %d'", got.ID, defaultSize)
+	case got.Count >= int(got.Size):
+		s.add(wrong, "set %s is full with %d elements, and takes no new one: give it a larger size", got.ID, got.Count)
 	case int(got.Size) < least:
 		s.add(warning, "set %s has size %d, and its names need %d at least: declare 'size %d'", got.ID, got.Size, least, max(defaultSize, 4*least))
 	case got.Count*100 >= int(got.Size)*fullPercent:
@@ -143,7 +149,7 @@ func leastElements(r *rule.Rule) int {
 
 func inspectNames(s *section, f *nftset.Corefile, r *rule.Rule) {
 	for _, p := range f.Unasked(r) {
-		s.add(warning, "no server block with this rule is asked for %s: it never matches", p)
+		s.add(wrong, "no server block with this rule is asked for %s: it never matches", p)
 	}
 	for _, line := range r.Names {
 		for _, p := range line.Patterns {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 
 	"github.com/namewall/namewall/internal/nft"
@@ -11,6 +12,18 @@ import (
 
 // sets are the sets of one ruleset.
 type sets map[set.ID]nft.Set
+
+// named tells the tables that have a set of this name, quoted.
+func (all sets) named(name string) []string {
+	var tables []string
+	for id := range all {
+		if id.Name == name {
+			tables = append(tables, fmt.Sprintf("'%s %s'", id.Family, id.Table))
+		}
+	}
+	slices.Sort(tables)
+	return tables
+}
 
 // kernelSets reads the sets of this network namespace.
 func kernelSets() (sets, error) {
