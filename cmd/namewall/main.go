@@ -65,6 +65,7 @@ func rootCommand() *cobra.Command {
 		Short:         "A resolver whose answers the firewall already knows",
 		SilenceErrors: true, // run prints them
 		SilenceUsage:  true,
+		Version:       versionText(),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageError{fmt.Errorf("unknown command '%s': 'namewall help' lists them", args[0])}
@@ -85,14 +86,18 @@ func rootCommand() *cobra.Command {
 		}
 		return usageError{err}
 	})
+	root.SetVersionTemplate("{{.Version}}")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(), checkCommand(), nftCommand(), versionCommand(), setsCommand())
 	return root
 }
 
-// noArgs refuses words that are no flags.
-func noArgs(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
+// noArgs refuses words that are no flags: most likely a Corefile.
+func noArgs(c *cobra.Command, args []string) error {
+	switch {
+	case len(args) > 0 && c.Flags().Lookup("conf") != nil:
+		return usageError{fmt.Errorf("unexpected '%s': write -conf %s", args[0], args[0])}
+	case len(args) > 0:
 		return usageError{fmt.Errorf("unexpected '%s'", args[0])}
 	}
 	return nil

@@ -35,8 +35,9 @@ func TestUsage(t *testing.T) {
 		"CoreDNS's way":   {[]string{"-conf", "Corefile"}, exitUsage, "", "write 'namewall serve -conf Corefile'"},
 		"unknown command": {[]string{"start"}, exitUsage, "", "unknown command 'start'"},
 		"unknown flag":    {[]string{"check", "-config", "x"}, exitUsage, "", "unknown flag: --config"},
-		"extra word":      {[]string{"nft", "Corefile"}, exitUsage, "", "unexpected 'Corefile'"},
+		"extra word":      {[]string{"nft", "Corefile"}, exitUsage, "", "unexpected 'Corefile': write -conf Corefile\n"},
 		"no Corefile":     {[]string{"check", "-conf", "/nowhere/Corefile"}, exitWrong, "", "/nowhere/Corefile: no such file"},
+		"word of version": {[]string{"version", "x"}, exitUsage, "", "unexpected 'x'\n"},
 		"help of serve":   {[]string{"help", "serve"}, exitOK, "-dns.port", ""},
 		"help of check":   {[]string{"check", "--help"}, exitOK, "--nft", ""},
 	} {
@@ -53,10 +54,12 @@ func TestUsage(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	code, stdout, _ := namewall("version")
-	for _, part := range []string{"namewall  devel\n", "CoreDNS   1.15.0\n", "Go        go1."} {
-		if code != exitOK || !strings.Contains(stdout, part) {
-			t.Errorf("exit code %d, %q lacks %q", code, stdout, part)
+	for _, word := range []string{"version", "--version", "-version"} {
+		code, stdout, _ := namewall(word)
+		for _, part := range []string{"namewall  devel\n", "CoreDNS   1.15.0\n", "Go        go1."} {
+			if code != exitOK || !strings.Contains(stdout, part) {
+				t.Errorf("%s: exit code %d, %q lacks %q", word, code, stdout, part)
+			}
 		}
 	}
 }

@@ -47,14 +47,17 @@ func versionCommand() *cobra.Command {
 		Use:   "version",
 		Short: "Say what this binary is made of",
 		Args:  noArgs,
-		Run: func(c *cobra.Command, _ []string) {
-			b := readBuild()
-			commit := b.commit
-			if commit == "" {
-				commit = "unknown"
-			}
-			fmt.Fprintf(c.OutOrStdout(), "namewall  %s\ncommit    %s\nCoreDNS   %s\nGo        %s %s/%s\n",
-				b.version, commit, coremain.CoreVersion, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-		},
+		Run:   func(c *cobra.Command, _ []string) { fmt.Fprint(c.OutOrStdout(), versionText()) },
 	}
+}
+
+// versionText is what the command and the flag of that name print.
+func versionText() string {
+	b := readBuild()
+	commit := b.commit
+	if commit == "" {
+		commit = "unknown"
+	}
+	return fmt.Sprintf("namewall  %s\ncommit    %s\nCoreDNS   %s\nGo        %s %s/%s\n",
+		b.version, commit, coremain.CoreVersion, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

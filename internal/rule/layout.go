@@ -2,6 +2,8 @@ package rule
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/namewall/namewall/internal/set"
 )
@@ -31,9 +33,9 @@ func (r *Rule) CheckLayout(i int, l set.Layout) error {
 			return fmt.Errorf("set '%s' (%s) has no ports, name %s has %s: use the type '%s', or open whole addresses by a name without ports",
 				id, l, n.Patterns[0], n.Services[0], withPorts(l))
 		case l.Port && !l.Proto:
-			if s, ok := lonely(n.Services); ok {
-				return fmt.Errorf("set '%s' (%s) has no protocol and opens %s for tcp and udp: add what is missing to name %s, or use the type '%s'",
-					id, l, s, n.Patterns[0], withPorts(l))
+			if s, missing, ok := lonely(n.Services); ok {
+				return fmt.Errorf("set '%s' (%s) has no protocol and opens %s for tcp and udp: add %s to name %s, or use the type '%s'",
+					id, l, s, missing, n.Patterns[0], withPorts(l))
 			}
 		}
 	}
@@ -46,16 +48,19 @@ func withPorts(l set.Layout) set.Layout {
 	return l
 }
 
-// lonely returns a service whose port isn't listed for both tcp and udp.
-func lonely(services []set.Service) (set.Service, bool) {
-	has := make(map[set.Service]bool)
+// lonely returns a service whose port isn't listed for both tcp and udp, and
+// what is missing of them, as the Corefile writes it.
+func lonely(services []set.Service) (s set.Service, missing string, ok bool) {
 	for _, s := range services {
-		has[s] = true
-	}
-	for _, s := range services {
-		if !has[set.Service{Proto: tcp, Port: s.Port}] || !has[set.Service{Proto: udp, Port: s.Port}] {
-			return s, true
+		var absent []string
+		for _, proto := range []uint8{tcp, udp} {
+			if other := (set.Service{Proto: proto, Port: s.Port}); !slices.Contains(services, other) {
+				absent = append(absent, other.String())
+			}
+		}
+		if len(absent) > 0 {
+			return s, strings.Join(absent, " "), true
 		}
 	}
-	return set.Service{}, false
+	return set.Service{}, "", false
 }

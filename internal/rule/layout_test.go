@@ -19,9 +19,9 @@ func TestCheckLayout(t *testing.T) {
 		"pairs with ports":       {"ipv4_addr . ipv4_addr . inet_proto . inet_service", []string{"tcp/443"}, ""},
 		"no protocol, both":      {"ipv4_addr . inet_service", []string{"tcp/443 udp/443 udp/53 tcp/53"}, ""},
 		"no protocol, and sctp":  {"ipv4_addr . inet_service", []string{"tcp/443 udp/443 sctp/443"}, ""},
-		"no protocol, tcp alone": {"ipv4_addr . inet_service", []string{"tcp/443 udp/443 tcp/53"}, "opens tcp/53 for tcp and udp"},
-		"no protocol, sctp":      {"ipv4_addr . inet_service", []string{"sctp/443"}, "opens sctp/443 for tcp and udp"},
-		"both, on two lines":     {"ipv4_addr . inet_service", []string{"tcp/443", "udp/443"}, "opens tcp/443 for tcp and udp"},
+		"no protocol, tcp alone": {"ipv4_addr . inet_service", []string{"tcp/443 udp/443 tcp/53"}, "opens tcp/53 for tcp and udp: add udp/53 to name a.example,"},
+		"no protocol, sctp":      {"ipv4_addr . inet_service", []string{"sctp/443"}, "opens sctp/443 for tcp and udp: add tcp/443 udp/443 to name a.example,"},
+		"both, on two lines":     {"ipv4_addr . inet_service", []string{"tcp/443", "udp/443"}, "opens tcp/443 for tcp and udp: add udp/443 to name a.example,"},
 		"ports missing":          {"ipv4_addr . inet_proto . inet_service", []string{"tcp/443", ""}, "name b.example has none: add PROTO/PORT"},
 		"ports unwanted":         {"ipv6_addr . ipv6_addr", []string{"tcp/443"}, "use the type 'ipv6_addr . ipv6_addr . inet_proto . inet_service'"},
 	} {

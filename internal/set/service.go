@@ -23,6 +23,9 @@ func ParseService(s string) (Service, error) {
 		return Service{}, fmt.Errorf("'%s' is no PROTO/PORT such as tcp/443", s)
 	}
 	number, ok := protocols[proto]
+	if _, swapped := protocols[port]; !ok && swapped {
+		return Service{}, fmt.Errorf("'%s' has the port first: write %s/%s", s, port, proto)
+	}
 	if !ok {
 		return Service{}, fmt.Errorf("unknown protocol in '%s': use tcp, udp, sctp, dccp or udplite", s)
 	}

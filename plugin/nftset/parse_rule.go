@@ -115,6 +115,9 @@ func (p *ruleParser) set(args []string) error {
 func (p *ruleParser) names(args []string) error {
 	var n rule.Names
 	for _, word := range args {
+		if err := p.noForeign(word); err != nil {
+			return err
+		}
 		switch {
 		case strings.Contains(word, "/"):
 			service, err := set.ParseService(word)
@@ -143,6 +146,9 @@ func (p *ruleParser) names(args []string) error {
 
 func (p *ruleParser) except(args []string) error {
 	for _, word := range args {
+		if err := p.noForeign(word); err != nil {
+			return err
+		}
 		if strings.Contains(word, "/") {
 			return p.c.Errf("unexpected '%s': 'except' takes patterns only, and a name is taken out for all services", word)
 		}

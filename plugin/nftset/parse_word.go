@@ -2,6 +2,7 @@ package nftset
 
 import (
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -58,6 +59,31 @@ func formatDuration(d time.Duration) string {
 		}
 	}
 	return d.String()
+}
+
+// noForeign refuses what other programs take for a name, a URL or a regular
+// expression, and says what to write in place of it.
+func (p *parser) noForeign(word string) error {
+	if len(word) > 1 && strings.HasPrefix(word, "/") && strings.HasSuffix(word, "/") {
+		return p.c.Errf("'%s' is written like a regular expression, and there are none: write names, such as www.example.com, *.example.com or fe-*.example.com", word)
+	}
+	host, _, _ := strings.Cut(word, "/")
+	if _, err := netip.ParsePrefix(word); err == nil {
+		return p.c.Errf("'%s' is a prefix, and no name: what is known by its address stands in the ruleset itself", word)
+	}
+	reference := word
+	switch {
+	case strings.Contains(word, "://"):
+	case host != word && strings.Contains(host, "."): // without a scheme
+		reference = "//" + word
+	default:
+		return nil
+	}
+	u, err := url.Parse(reference)
+	if err != nil || u.Hostname() == "" {
+		return p.c.Errf("'%s' is a URL: write its name alone, such as www.example.com", word)
+	}
+	return p.c.Errf("'%s' is a URL: write its name alone, %s", word, u.Hostname())
 }
 
 // prefix reads a prefix, or an address that stands for itself.
