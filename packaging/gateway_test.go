@@ -204,6 +204,38 @@ func TestInbound(t *testing.T) {
 	}
 }
 
+// A look-up that brings no address fails, so that systemd says so, and keeps
+// none of the other names from being looked up.
+func TestResolveFails(t *testing.T) {
+	t.Parallel()
+	l, _ := gateway(t)
+	const name = "fe1.outsystemsenterprise.com"
+	line := command(t, "namewall-resolve.service", "ExecStart")
+	i := slices.Index(line, name)
+	if i < 0 {
+		t.Fatalf("%q doesn't look up %s", line, name)
+	}
+	lookUp := func(names ...string) error {
+		_, err := l.Gateway.Run(nil, slices.Concat(line[:i], names)...)
+		return err
+	}
+	if lookUp("nothing.invalid", name) == nil {
+		t.Error("a name that doesn't exist has an address")
+	}
+	if keys := l.Keys("outsystems_in4"); !slices.Equal(keys, []string{"203.0.113.1"}) {
+		t.Errorf("outsystems_in4 holds %q", keys)
+	}
+	if err := lookUp(name); err != nil {
+		t.Error(err)
+	}
+	l.NFT("flush chain inet filter inbound")
+	l.NFT("delete set inet filter outsystems_in4")
+	l.NFT("delete set inet filter outsystems_in6")
+	if lookUp(name) == nil {
+		t.Error("SERVFAIL is taken for an address")
+	}
+}
+
 // serve accepts connections at the clients' side.
 func serve(t *testing.T, l *lab.Lab, port int) {
 	t.Helper()

@@ -52,8 +52,8 @@ func corefile(t *testing.T) string {
 	return strings.ReplaceAll(text, "/var/lib/namewall", filepath.Join(t.TempDir(), "state"))
 }
 
-// command is the command line of a unit's setting, its first word left out if
-// it is a path to a program that only an installation has.
+// command is the command line of a unit's setting, its words as systemd makes
+// them of quotes and of $$.
 func command(t *testing.T, unit, setting string) []string {
 	t.Helper()
 	text := strings.ReplaceAll(read(t, unit), "\\\n", " ")
@@ -62,7 +62,11 @@ func command(t *testing.T, unit, setting string) []string {
 		t.Fatalf("%s has no %s", unit, setting)
 	}
 	line, _, _ := strings.Cut(rest, "\n")
-	return strings.Fields(line)
+	var words []string
+	for _, word := range regexp.MustCompile(`'[^']*'|\S+`).FindAllString(line, -1) {
+		words = append(words, strings.ReplaceAll(strings.Trim(word, "'"), "$$", "$"))
+	}
+	return words
 }
 
 // build runs the Dockerfile's build command and returns the binary.
