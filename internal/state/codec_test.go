@@ -103,6 +103,28 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
+// An age that no duration can express is the longest one.
+func TestAgesDoNotOverflow(t *testing.T) {
+	s := small("web")
+	s.Bindings[0].Reasons[0].First = math.MaxInt64 - 1
+	s.age(time.Minute)
+	if r := s.Bindings[0].Reasons[0]; r.First != math.MaxInt64 || r.Last != time.Minute+time.Second {
+		t.Errorf("first %v, last %v", r.First, r.Last)
+	}
+}
+
+// More bindings than CBOR's limits allow unless they are set.
+func TestRoundTripLarge(t *testing.T) {
+	s := small("web")
+	one := s.Bindings[0]
+	one.Reasons = nil
+	s.Bindings = slices.Repeat([]Binding{one}, 1<<17+1)
+	got, err := decode(mustEncode(t, s))
+	if err != nil || len(got.Bindings) != len(s.Bindings) {
+		t.Errorf("%d bindings, %v", len(got.Bindings), err)
+	}
+}
+
 func TestEncodeRefuses(t *testing.T) {
 	for name, spoil := range map[string]func(*Snapshot){
 		"a negative set":       func(s *Snapshot) { s.Bindings[1].Set = -1 },
@@ -142,7 +164,21 @@ func TestDecodeRefuses(t *testing.T) {
 		"no numbers of reasons": func(p *payload) { p.Reasons = nil },
 		"more reasons":          func(p *payload) { p.Reasons[1]++ },
 		"fewer reasons":         func(p *payload) { p.Reasons[1]-- },
-		"many reasons":          func(p *payload) { p.Reasons[0] = MaxReasons + 1 },
+		"many reasons": func(p *payload) {
+			p.Reasons[0] += MaxReasons
+			for _, column := range []*[]uint32{&p.Rule, &p.Name, &p.Chain, &p.Client} {
+				*column = append(*column, make([]uint32, MaxReasons)...)
+			}
+			for _, column := range []*[]uint64{&p.First, &p.Last, &p.Until} {
+				*column = append(*column, slices.Repeat([]uint64{1}, MaxReasons)...)
+			}
+		},
+		"many bindings": func(p *payload) {
+			p.Set = append(p.Set, make([]uint32, MaxBindings)...)
+			p.Left = append(p.Left, slices.Repeat([]uint64{1}, MaxBindings)...)
+			p.Reasons = append(p.Reasons, make([]byte, MaxBindings)...)
+			p.Keys = append(p.Keys, make([]byte, 4*MaxBindings)...)
+		},
 		"too few rules":         func(p *payload) { p.Rule = p.Rule[:1] },
 		"too few names":         func(p *payload) { p.Name = p.Name[:1] },
 		"too few chains":        func(p *payload) { p.Chain = p.Chain[:1] },

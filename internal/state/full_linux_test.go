@@ -131,7 +131,7 @@ func free(t *testing.T, path string) int64 {
 	if err := unix.Statfs(path, &fs); err != nil {
 		t.Fatal(err)
 	}
-	if n := int64(fs.Bavail) * fs.Bsize; n < 1<<20 {
+	if n := int64(fs.Bavail * uint64(fs.Bsize)); n < 1<<20 {
 		return n
 	}
 	return 0

@@ -29,8 +29,8 @@ type header struct {
 	// Sum is the SHA-256 of all of the above and of the payload. A CRC would
 	// take four bytes and find the bits that flip, but of the sectors that a
 	// failing disk mixes up it lets one in four thousand million pass, and this
-	// is firewall policy. The time it takes is a tenth of what decoding does.
-	// It protects from accidents only; from people, permissions do.
+	// is firewall policy; what it takes is little beside the decoding. It
+	// protects from accidents only. From people, permissions do.
 	Sum [sha256.Size]byte
 }
 

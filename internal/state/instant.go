@@ -56,14 +56,13 @@ const maxAhead = 10 * 365 * 24 * time.Hour
 // never set, and says nothing of how long the machine was off.
 var unset = time.Date(2025, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-// since tells how much time has passed from then to now: never less than none.
+// since tells how much time has passed from then, as a file has it, to now: never less than none.
 // It fails with ErrFuture if the wall clock showed then what it can't have.
 func (now Instant) since(then Instant) (time.Duration, Reckoning, error) {
 	if now.Boot == then.Boot && now.Boot != (BootID{}) && now.Up >= then.Up {
 		return now.Up - then.Up, ByBoot, nil
 	}
-	// Round takes away Go's monotonic reading, which Sub would prefer.
-	passed := now.Wall.Round(0).Sub(then.Wall.Round(0))
+	passed := now.Wall.Sub(then.Wall) // then is from a file and has no monotonic reading
 	switch {
 	case passed >= 0:
 		return passed, ByWall, nil

@@ -53,16 +53,6 @@ func TestSince(t *testing.T) {
 	}
 }
 
-// Two readings of the running process must be compared by the wall clock, too,
-// and not by Go's monotonic one.
-func TestSinceIgnoresMonotonic(t *testing.T) {
-	then := Instant{Wall: time.Now()}
-	now := Instant{Wall: time.Now().Round(0).Add(-time.Hour)}
-	if passed, by, err := now.since(then); passed != 0 || by != ByNone || err != nil {
-		t.Errorf("%v %v, %v", passed, by, err)
-	}
-}
-
 func TestReckoningTexts(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, r := range []Reckoning{ByBoot, ByWall, ByNone} {

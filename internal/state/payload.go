@@ -43,18 +43,15 @@ type setRow struct {
 
 // The modes are immutable. Encoding is deterministic (RFC 8949 §4.2.1), so that
 // one snapshot is one file. Decoding takes what encoding gives: arrays of a
-// known length, three deep, without maps, tags, null and its like (which would
-// decode as numbers), and missing or additional fields.
+// known length and with just these fields, without tags, null and its like (which
+// would decode as numbers).
 var (
 	encoding = must(encOptions().UserBufferEncMode())
 	decoding = must(cbor.DecOptions{
-		MaxArrayElements:  MaxBindings * MaxReasons,
-		MaxMapPairs:       16, // the least there is
-		MaxNestedLevels:   4,  // the least there is
-		IndefLength:       cbor.IndefLengthForbidden,
-		TagsMd:            cbor.TagsForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-		SimpleValues:      noSimpleValues(),
+		MaxArrayElements: MaxBindings * MaxReasons,
+		IndefLength:      cbor.IndefLengthForbidden,
+		TagsMd:           cbor.TagsForbidden,
+		SimpleValues:     noSimpleValues(),
 	}.DecMode())
 )
 

@@ -7,8 +7,8 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// Now is the moment for Snapshot.Taken. Who needs long to take a snapshot asks
-// for it when he begins.
+// Now is the moment for Snapshot.Taken. What takes long to collect is taken when
+// that begins, at the moment to which its durations are relative.
 func (d *Dir) Now() Instant { return d.clock.Now() }
 
 // Save makes s the newest generation, and the newest until then the previous
