@@ -49,9 +49,11 @@ func (i *Instance) judge(q *Question, start, now moment) {
 	q.grants = q.grants[:0]
 	for addr := range q.standing {
 		st := &q.standing[addr]
-		*st = standing{failure: st.failure}
+		*st = standing{failure: st.failure, unfed: st.unfed}
 		for match := 0; match < len(q.Matches) && st.failure == Unjudged; match++ {
-			i.judgeOne(q, addr, match, start, now)
+			if !st.unfed || q.counts(q.Matches[match].Rule) {
+				i.judgeOne(q, addr, match, start, now)
+			}
 		}
 	}
 }

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/namewall/namewall/internal/nft"
 	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
 )
@@ -351,4 +353,54 @@ func TestNoMatchIsNobodysBusiness(t *testing.T) {
 			t.Errorf("%v, %v", q.Matches, q.Fates)
 		}
 	})
+}
+
+// A feeding rule beside an enforcing one waits no longer than it may, and costs
+// the answer nothing else.
+func TestFeedingRuleBesideAnEnforcingOne(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		trouble func(k *fakeKernel)
+		most    time.Duration
+		commits int // at most
+	}{
+		{"refused by the kernel", func(k *fakeKernel) {
+			k.opErr = func(op nft.Op) error {
+				if op.Set == app4 {
+					return &nft.Error{Set: op.Set, Errno: syscall.EINVAL}
+				}
+				return nil
+			}
+		}, 0, 2},
+		{"not answered", func(k *fakeKernel) { k.slow = make(chan struct{}) }, rule.DefaultWait, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel()
+				k.declare(web4, v4, 0)
+				k.declare(app4, v4, 0)
+				b := start(t, k, newRule("web", []set.ID{web4}), newRule("app", []set.ID{app4}, feed))
+				if test.commits == 0 { // what the enforcing rule needs is there
+					b.block = b.inst.Block([]*rule.Rule{b.inst.rules[0].rule})
+					b.ask("www.example.com.", time.Minute, addr1)
+					b.block = b.inst.Block([]*rule.Rule{b.inst.rules[0].rule, b.inst.rules[1].rule})
+				}
+				before := k.commitsSoFar()
+				k.change(func() { test.trouble(k) })
+				began := time.Now()
+				q := b.ask("www.example.com.", time.Minute, addr1)
+				if took := time.Since(began); q.Fates[0] != Promised || took > test.most {
+					t.Errorf("%v after %v", q.Fates[0], took)
+				}
+				if n := k.commitsSoFar() - before; n > test.commits {
+					t.Errorf("%d commits", n)
+				}
+				k.change(func() {
+					if k.slow != nil {
+						close(k.slow)
+					}
+				})
+			})
+		})
+	}
 }

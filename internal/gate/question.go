@@ -54,6 +54,7 @@ type standing struct {
 	passes  bool
 	refusal Fate // of a rule that has no say if another admits it
 	failure Fate // of a rule that must hold it and doesn't
+	unfed   bool // of a rule that has no say, and is not tried again
 }
 
 // fate combines what the rules said: all that would admit the address must hold
@@ -124,6 +125,7 @@ func (q *Question) refuse(addr int, f Fate, r *rule.Rule) {
 // fail notes that something which a rule wants to hold is not promised.
 func (q *Question) fail(gr *grant, f Fate, err error) {
 	if !gr.counts {
+		q.standing[gr.addr].unfed = true
 		return
 	}
 	if st := &q.standing[gr.addr]; st.failure == Unjudged {
@@ -142,13 +144,16 @@ func (q *Question) cause(c Cause) {
 	q.Causes = append(q.Causes, c)
 }
 
+// chainArrow stands between the names of a reason's chain.
+const chainArrow = " > "
+
 // chain is the way from the matched name to the addresses, "" if there is none.
 func (q *Question) chain(name string) string {
 	switch {
 	case len(q.Walk.Names) > 1 && q.Walk.Names[0] == name:
-		return strings.Join(q.Walk.Names, " > ")
+		return strings.Join(q.Walk.Names, chainArrow)
 	case name != q.Name:
-		return name + " > " + strings.Join(q.Walk.Names, " > ")
+		return name + chainArrow + strings.Join(q.Walk.Names, chainArrow)
 	}
 	return ""
 }

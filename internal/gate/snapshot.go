@@ -2,6 +2,7 @@ package gate
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
@@ -12,17 +13,18 @@ import (
 // between while it is taken.
 func (g *Gate) Snapshot(taken state.Instant) state.Snapshot {
 	s := state.Snapshot{Taken: taken}
-	index := make(map[*kernelSet]int)
+	index := make(map[state.Set]int)
 	now := g.now()
 	g.each(func(b *binding) bool {
 		if b.until <= now || b.set.forgotten.Load() {
 			return true
 		}
-		n, known := index[b.set]
+		in := state.Set{ID: b.set.id, Layout: b.layout}
+		n, known := index[in]
 		if !known {
 			n = len(s.Sets)
-			index[b.set] = n
-			s.Sets = append(s.Sets, state.Set{ID: b.set.id, Layout: b.layout})
+			index[in] = n
+			s.Sets = append(s.Sets, in)
 		}
 		s.Bindings = append(s.Bindings, state.Binding{Set: n, Key: b.at.key, Left: b.until - now, Reasons: b.saved(now)})
 		return true
@@ -101,6 +103,11 @@ func (r *restorer) restore(in state.Set, b state.Binding) bool {
 		subject, fate := r.gate.names.take(ru.Name, why.Name, addr, ru.Limit, r.now, until)
 		if fate != Unjudged {
 			continue
+		}
+		for target := range strings.SplitSeq(why.Chain, chainArrow) {
+			if ru.FollowTargets {
+				r.gate.learn(target, why.Name, until, r.now)
+			}
 		}
 		reasons = append(reasons, reason{
 			subject: subject, chain: why.Chain, client: why.Client,

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/namewall/namewall/internal/answer"
 	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
 	"github.com/namewall/namewall/internal/state"
@@ -135,6 +136,22 @@ func TestSettleEnds(t *testing.T) {
 		unreachable.Settle(context.Background())
 		if took := time.Since(began); took > tick {
 			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// A resolver below us that holds a CNAME goes on asking for its target alone.
+func TestTargetsOutliveAReboot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		b.askChain(time.Minute, answer.Link{Owner: "www.example.com.", Target: "edge.cdn.test.", TTL: time.Hour})
+		fresh := newFakeKernel()
+		fresh.declare(web4, v4, 0)
+		next := reboot(t, b, fresh, newRule("web", []set.ID{web4}))
+		if q := next.ask("edge.cdn.test.", time.Minute, addr2); len(q.Matches) != 1 || q.Fates[0] != Promised {
+			t.Errorf("%v %v", q.Matches, q.Fates)
 		}
 	})
 }
