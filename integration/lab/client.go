@@ -17,7 +17,7 @@ import (
 )
 
 // askLimit is how long a client waits for an answer.
-const askLimit = 5 * time.Second
+const askLimit = 30 * time.Second
 
 // Ask sends one question over udp or tcp from within the namespace.
 func (n *NS) Ask(network, server string, q *dns.Msg) (m *dns.Msg, err error) {
