@@ -1,0 +1,158 @@
+package gate
+
+import (
+	"errors"
+	"time"
+
+	"github.com/namewall/namewall/internal/nft"
+	"github.com/namewall/namewall/internal/set"
+)
+
+// read brings what is known of a set up to date: whether it can be fed, and,
+// when its life is a new one, what it holds.
+func (k *keeper) read(ks *kernelSet) {
+	l := k.session.Load()
+	if l == nil {
+		return
+	}
+	before := ks.state.Load()
+	info, err := l.Set(ks.id)
+	if err == nil {
+		err = info.Usable()
+	}
+	if vanished(err) {
+		err = nft.ErrNoSet // who tells of it names the set
+	}
+	if err != nil {
+		ks.retryAt = k.now() + retryMax
+		st := ks.lose(k.now(), err)
+		if !vanished(err) && !errors.Is(err, nft.ErrUnusable) {
+			k.fail(l, err)
+		} else if info.Known {
+			k.learn(ks, st, info.Layout) // it concerns one family only
+		}
+		return
+	}
+	if before.err == nil && before.handle == info.Handle && before.layout == info.Layout && !ks.lost.Load() {
+		if before.size != info.Size {
+			next := *before
+			next.size = info.Size
+			ks.become(before, next)
+			ks.fullUntil.Store(0)
+		}
+		return
+	}
+	k.adopt(l, ks, info)
+}
+
+// adopt takes over what a set holds and makes it ready, then puts back what was
+// promised and is not there. What others do to the set meanwhile is taken in
+// afterwards.
+func (k *keeper) adopt(l *link, ks *kernelSet, info nft.Set) {
+	unread := k.learn(ks, ks.lose(k.now(), errUnread), info.Layout)
+	ks.reading++
+	epoch := ks.reading
+	ks.listen()
+	err := l.Elements(info, func(e nft.Element) error {
+		k.take(ks, info.Layout, epoch, e)
+		return nil
+	})
+	ks.mu.Lock()
+	heard := ks.heard
+	ks.listening, ks.heard = false, nil
+	if err == nil && !ks.lost.Load() {
+		for _, e := range heard {
+			k.note(ks, info.Layout, epoch, e, false) // refill follows
+		}
+		ks.fullUntil.Store(0)
+		ks.become(unread, setState{layout: info.Layout, known: true, epoch: epoch, handle: info.Handle, size: info.Size})
+	}
+	ks.mu.Unlock()
+	switch {
+	case vanished(err):
+		ks.lose(k.now(), nft.ErrNoSet)
+	case errors.Is(err, nft.ErrInterrupted):
+		// Somebody keeps changing the ruleset. That is this set's trouble alone.
+		ks.lose(k.now(), err)
+		ks.stale.Store(true)
+	case err != nil:
+		k.fail(l, err)
+	case ks.lost.Load():
+		ks.stale.Store(true)
+	default:
+		k.refill(ks, epoch)
+		if first := ks.reading == 1; first { // nobody has taken anything out
+			if n := ks.healed.Swap(0); n > 0 {
+				k.log.Infof("set %s: put in %d elements from the state file", ks.id, n)
+			}
+		}
+	}
+}
+
+// learn notes the layout of a set whose state is st, in which it can't be fed,
+// and returns the state that follows. Bindings of another layout are forgotten:
+// their keys mean nothing any more.
+func (k *keeper) learn(ks *kernelSet, st *setState, l set.Layout) *setState {
+	if st.known && st.layout == l {
+		return st
+	}
+	k.each(func(b *binding) bool { return b.set != ks || b.layout == l })
+	next := *st
+	next.layout, next.known = l, true
+	if learnt := ks.become(st, next); learnt != nil {
+		return learnt
+	}
+	return st // which is no longer the state, so that nothing follows from it
+}
+
+// take notes one element that the kernel holds.
+func (k *keeper) take(ks *kernelSet, layout set.Layout, epoch uint32, e nft.Element) {
+	at := ks.slot(e.Key)
+	s, h := k.locate(at)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.find(h, at)
+	if b == nil {
+		var fate Fate
+		if b, fate = k.create(s, h, at, ks, layout); fate != Unjudged {
+			return // over a budget: the element stays, and is written again when it is needed
+		}
+	}
+	b.epoch, b.held, b.own = epoch, k.heldUntil(e), false
+}
+
+// hearsay is how much less of an element's life is believed than the kernel
+// said: it said so a moment ago.
+const hearsay = time.Second
+
+// heldUntil is until when the kernel, which has just said so, holds an element.
+func (g *Gate) heldUntil(e nft.Element) moment {
+	if e.Permanent() {
+		return forever
+	}
+	return g.now() + max(0, e.Expires-hearsay)
+}
+
+// refill queues what was promised and the kernel doesn't hold, and forgets what
+// nobody was promised of an earlier life of the set.
+func (k *keeper) refill(ks *kernelSet, epoch uint32) {
+	now := k.now()
+	k.each(func(b *binding) bool {
+		switch {
+		case b.set != ks || b.batch != nil:
+		case b.until > now && b.holds(epoch) < b.until:
+			k.restore(b, epoch)
+		case b.until <= now && b.holds(epoch) <= now:
+			return false
+		}
+		return true
+	})
+}
+
+// restore queues the write that gives a binding back what it was promised. Its
+// shard is locked.
+func (g *Gate) restore(b *binding, epoch uint32) {
+	b.writing = b.until
+	b.batch, b.index = g.queue.add(write{kind: healing, binding: b, epoch: epoch, until: b.until})
+	b.set.healed.Add(1)
+}
