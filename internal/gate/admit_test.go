@@ -161,6 +161,37 @@ func TestGroupCommit(t *testing.T) {
 	})
 }
 
+// Two rules that want one key for different times name it once in a commit, for
+// the longer.
+func TestKeyIsNamedOnceInACommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k,
+			newRule("short", []set.ID{web4}, func(r *rule.Rule) {
+				r.Lifetime = rule.Lifetime{Min: 5 * time.Minute, Max: 10 * time.Minute, Grace: time.Minute}
+			}),
+			newRule("long", []set.ID{web4}))
+		var named []time.Duration
+		k.opErr = func(op nft.Op) error {
+			if op.Key == key4(addr1) {
+				named = append(named, op.Timeout)
+			}
+			return nil
+		}
+		release := k.stall()
+		go b.ask("other.example.com.", time.Minute, addr2) // keeps the writer busy
+		synctest.Wait()
+		done := make(chan *Question)
+		go func() { done <- b.ask("www.example.com.", 2*time.Hour, addr1) }()
+		synctest.Wait()
+		release()
+		if q := <-done; q.Fates[0] != Promised || len(named) != 1 || named[0] < 2*time.Hour {
+			t.Errorf("%v, written for %v", q.Fates[0], named)
+		}
+	})
+}
+
 func TestLateAnswerStillLands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newFakeKernel()
@@ -227,6 +258,21 @@ func TestRulesTogether(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A set that can't be fed is of no concern to the other family's addresses.
+func TestUnusableSetOfTheOtherFamily(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		k.declare(web6, v6, 0)
+		k.change(func() { k.sets[web6].info.Timeout = false }) // `flags timeout` was forgotten
+		b := start(t, k, newRule("web", []set.ID{web4, web6}))
+		time.Sleep(time.Minute)
+		if q := b.ask("www.example.com.", time.Minute, addr1, addrSix); fmt.Sprint(q.Fates) != "[promised not_ready]" {
+			t.Errorf("%v %v", q.Fates, q.Causes)
+		}
+	})
 }
 
 func TestFeedChangesNothingAndTellsWhatWould(t *testing.T) {
@@ -340,6 +386,43 @@ func TestLimitOfAName(t *testing.T) {
 		if q := b.ask("www.example.com.", time.Minute, addrs[3:]...); fmt.Sprint(q.Fates) != "[promised promised]" {
 			t.Errorf("after the first have expired: %v", q.Fates)
 		}
+	})
+}
+
+// An address counts for its name's limit as long as some set holds it, whatever
+// another set said, and no longer than its write takes if none does.
+func TestLimitCountsWhatWasWritten(t *testing.T) {
+	addr := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 51, 100, byte(100 + i)}) }
+	t.Run("a set refuses", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			k := newFakeKernel()
+			k.declare(web4, v4, 0)
+			k.declare(app4, v4, 1)
+			k.put(app4, key4(addr2), 0)
+			b := start(t, k, newRule("web", []set.ID{web4, app4}, func(r *rule.Rule) { r.Limit = 3 }))
+			for i := range 50 {
+				b.ask("www.example.com.", time.Minute, addr(i))
+				time.Sleep(2 * fullPause)
+			}
+			if n := k.count(web4); n != 3 {
+				t.Errorf("limit 3, %d elements of one name", n)
+			}
+		})
+	})
+	t.Run("the only set refuses", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			k := newFakeKernel()
+			k.declare(web4, v4, 1)
+			k.put(web4, key4(addr2), 10*time.Second)
+			b := start(t, k, newRule("web", []set.ID{web4}, func(r *rule.Rule) { r.Limit = 1 }))
+			if q := b.ask("www.example.com.", time.Minute, addr(0)); q.Fates[0] != Full {
+				t.Fatalf("%v", q.Fates[0])
+			}
+			time.Sleep(20 * time.Second)
+			if q := b.ask("www.example.com.", time.Minute, addr(1)); q.Fates[0] != Promised {
+				t.Errorf("%v: the other address is in no set", q.Fates[0])
+			}
+		})
 	})
 }
 

@@ -61,6 +61,36 @@ func TestCoveredAllocatesNothing(t *testing.T) {
 	}
 }
 
+// On a CDN more names share an address than a binding has reasons.
+func TestCoveredAllocatesNothingOnACDN(t *testing.T) {
+	b := benchGate(t)
+	var names [maxReasons + 1]string
+	q := new(Question)
+	ask := func(name string) {
+		q.Reset()
+		q.Name, q.Client = name, client
+		b.Concerns(q)
+		q.Walk.Names = append(q.Walk.Names[:0], name, "edge.cdn.test.")
+		q.Walk.Links = append(q.Walk.Links[:0], answer.Link{Owner: name, Target: "edge.cdn.test.", Next: "edge.cdn.test.", TTL: time.Hour})
+		q.Walk.Addrs = append(q.Walk.Addrs[:0], answer.Addr{Addr: addr1, TTL: time.Minute})
+		b.Admit(context.Background(), q)
+	}
+	for i := range names {
+		names[i] = fmt.Sprintf("h%d.example.com.", i)
+		ask(names[i])
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		for _, name := range names {
+			ask(name)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations for %d covered answers", n, len(names))
+	}
+	if q.Fates[0] != Promised {
+		t.Errorf("%v", q.Fates[0])
+	}
+}
+
 func BenchmarkCovered(b *testing.B) {
 	block := benchGate(b)
 	names := make([]string, 64)

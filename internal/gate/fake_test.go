@@ -23,17 +23,30 @@ type fakeKernel struct {
 	mu      sync.Mutex // guards what follows
 	sets    map[set.ID]*fakeSet
 	handles uint64
-	events  func(nft.Event)
+	session *fakeSession // the last one; nil: none is open
 
 	openErr   error
 	commitErr error // of a whole batch
 	opErr     func(nft.Op) error
+	dumpErr   func(set.ID) error
 	slow      chan struct{} // a commit waits for it, if not nil
-	dumped    func()        // called in the middle of a dump
+	linger    chan struct{} // the same once the commit is done, before it returns
+	dumped    func()        // called in the middle of a dump: what it changes is not in it
+	read      func()        // called at the end of a dump
 	commits   int
 	opened    int
+	closed    int
 	deleted   int
-	written   []nft.Op
+}
+
+// fakeSession tells one event at a time and, as the real one, waits in Close
+// until the one that is being told has been heard: who closes it from there
+// waits for ever.
+type fakeSession struct {
+	*fakeKernel
+	events  func(nft.Event)
+	telling chan struct{} // full while an event is told; guards over
+	over    bool
 }
 
 type fakeSet struct {
@@ -53,10 +66,13 @@ func (k *fakeKernel) declare(id set.ID, layout set.Layout, size uint32) {
 	k.tell(nft.Event{Kind: nft.SetNew, ID: id, Set: info})
 }
 
-// remove deletes a set, and tells the gate.
+// remove deletes a set, with its table if it is the last one, and tells the gate.
+// Handles are counted by table: a set that is declared again has the old one.
 func (k *fakeKernel) remove(id set.ID) {
 	k.mu.Lock()
-	delete(k.sets, id)
+	if delete(k.sets, id); len(k.sets) == 0 {
+		k.handles = 0
+	}
 	k.mu.Unlock()
 	k.tell(nft.Event{Kind: nft.SetGone, ID: id})
 }
@@ -97,10 +113,15 @@ func (k *fakeKernel) flush(id set.ID) {
 
 func (k *fakeKernel) tell(e nft.Event) {
 	k.mu.Lock()
-	events := k.events
+	s := k.session
 	k.mu.Unlock()
-	if events != nil {
-		events(e)
+	if s == nil {
+		return
+	}
+	s.telling <- struct{}{}
+	defer func() { <-s.telling }()
+	if !s.over {
+		s.events(e)
 	}
 }
 
@@ -140,10 +161,11 @@ func (k *fakeKernel) commitsSoFar() int {
 	return k.commits
 }
 
-func (k *fakeKernel) sessions() int {
+// sessions is how many were opened, or tried to, and how many closed again.
+func (k *fakeKernel) sessions() (opened, closed int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.opened
+	return k.opened, k.closed
 }
 
 // stall keeps commits waiting until release.
@@ -151,6 +173,23 @@ func (k *fakeKernel) stall() (release func()) {
 	c := make(chan struct{})
 	k.change(func() { k.slow = c })
 	return func() { close(c) }
+}
+
+// delay keeps commits that are done from returning until release. Those that
+// begin later return at once.
+func (k *fakeKernel) delay() (release func()) {
+	c := make(chan struct{})
+	k.change(func() { k.linger = c })
+	return func() {
+		k.change(func() { k.linger = nil })
+		close(c)
+	}
+}
+
+// once is fn the first time that it is called, and nothing afterwards.
+func once(fn func()) func() {
+	var o sync.Once
+	return func() { o.Do(fn) }
 }
 
 // change changes the kernel's temper.
@@ -167,19 +206,38 @@ func (k *fakeKernel) Open(events func(nft.Event)) (Session, error) {
 	if k.openErr != nil {
 		return nil, k.openErr
 	}
-	k.events = events
-	return k, nil
+	k.session = &fakeSession{fakeKernel: k, events: events, telling: make(chan struct{}, 1)}
+	return k.session, nil
 }
 
-func (k *fakeKernel) Close() error { return nil }
+func (s *fakeSession) Close() error {
+	s.telling <- struct{}{}
+	defer func() { <-s.telling }()
+	s.over = true
+	s.change(func() {
+		s.closed++
+		if s.session == s {
+			s.session = nil
+		}
+	})
+	return nil
+}
 
 func (k *fakeKernel) Commit(ops []nft.Op) error {
 	k.mu.Lock()
-	slow := k.slow
+	slow, linger := k.slow, k.linger
 	k.mu.Unlock()
 	if slow != nil {
 		<-slow
 	}
+	err := k.commit(ops)
+	if linger != nil {
+		<-linger
+	}
+	return err
+}
+
+func (k *fakeKernel) commit(ops []nft.Op) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.commits++
@@ -190,15 +248,15 @@ func (k *fakeKernel) Commit(ops []nft.Op) error {
 		return k.commitErr
 	}
 	for i := range ops {
-		ops[i].Err = k.apply(ops[i])
+		ops[i].Err = k.apply(&ops[i])
 	}
 	return nil
 }
 
-func (k *fakeKernel) apply(op nft.Op) error {
+func (k *fakeKernel) apply(op *nft.Op) error {
 	refused := func(errno syscall.Errno) error { return &nft.Error{Kind: op.Kind, Set: op.Set, Errno: errno} }
 	if k.opErr != nil {
-		if err := k.opErr(op); err != nil {
+		if err := k.opErr(*op); err != nil {
 			return err
 		}
 	}
@@ -209,6 +267,8 @@ func (k *fakeKernel) apply(op nft.Op) error {
 	end, there := s.elements[op.Key]
 	until := time.Now().Add(op.Timeout)
 	switch {
+	case len(op.Key.Bytes()) != s.info.Layout.Len():
+		return refused(syscall.EINVAL)
 	case op.Kind == nft.Delete:
 		delete(s.elements, op.Key)
 		k.deleted++
@@ -216,10 +276,10 @@ func (k *fakeKernel) apply(op nft.Op) error {
 	case !there && s.info.Size > 0 && s.alive() >= int(s.info.Size):
 		return refused(syscall.ENFILE)
 	case there && op.Kind == nft.Add && (end.IsZero() || !end.Before(until)):
+		op.Found = true
 		return nil
 	}
 	s.elements[op.Key] = until
-	k.written = append(k.written, op)
 	return nil
 }
 
@@ -240,10 +300,15 @@ func (k *fakeKernel) Elements(of nft.Set, yield func(nft.Element) error) error {
 		k.mu.Unlock()
 		return nft.ErrNoSet
 	}
-	elements, dumped := maps.Clone(s.elements), k.dumped
+	elements, dumped, read, dumpErr := maps.Clone(s.elements), k.dumped, k.read, k.dumpErr
 	k.mu.Unlock()
 	if dumped != nil {
 		dumped()
+	}
+	if dumpErr != nil {
+		if err := dumpErr(of.ID); err != nil {
+			return err
+		}
 	}
 	for key, end := range elements {
 		e := nft.Element{Key: key}
@@ -256,6 +321,15 @@ func (k *fakeKernel) Elements(of nft.Set, yield func(nft.Element) error) error {
 		if err := yield(e); err != nil {
 			return err
 		}
+	}
+	k.mu.Lock()
+	same := k.sets[of.ID] == s
+	k.mu.Unlock()
+	if !same {
+		return nft.ErrNoSet
+	}
+	if read != nil {
+		read()
 	}
 	return nil
 }
@@ -327,15 +401,39 @@ func start(t testing.TB, k *fakeKernel, rules ...*rule.Rule) *bench {
 	return b
 }
 
-// load makes rules the active configuration.
+// load makes rules the active configuration, and has their sets read.
 func (b *bench) load(rules ...*rule.Rule) {
+	b.activate(rules...)
+	synctest.Wait()
+}
+
+// activate makes rules the active configuration.
+func (b *bench) activate(rules ...*rule.Rule) {
 	for i, r := range rules {
 		r.Index = i
 	}
 	b.inst = b.gate.Stage(rules, rule.Site{})
 	b.block = b.inst.Block(rules)
 	b.inst.Start()
-	synctest.Wait()
+}
+
+// only has questions fall under the rule of that name alone.
+func (b *bench) only(name string) {
+	for _, rs := range b.inst.rules {
+		if rs.rule.Name == name {
+			b.block = b.inst.Block([]*rule.Rule{rs.rule})
+		}
+	}
+}
+
+// await polls, outside of synctest, until something is so.
+func await(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !so(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within 10 s", what)
+		}
+	}
 }
 
 // ask is a question for name that is answered with addrs.

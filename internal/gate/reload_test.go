@@ -101,6 +101,38 @@ func TestAnswersAfterTheLastStop(t *testing.T) {
 	})
 }
 
+// A Corefile without the directive, and then one with it again, is a reload in
+// two steps: the last configuration stays until there is another.
+func TestDirectiveIsTakenOutAndPutBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("old", []set.ID{app4})) // which is missing
+		b.inst.Stop()
+		b.load(newRule("web", []set.ID{web4}))
+		if p, s := b.gate.Problems(), b.gate.Stats().Sets; len(p) != 0 || len(s) != 1 || s[0].ID != web4 {
+			t.Errorf("%v, %+v", p, s)
+		}
+	})
+}
+
+// A configuration that has ended can't take over again: caddy says that it is to
+// go on also when only its shutdown has failed.
+func TestStoppedConfigurationIsNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		old := b.inst
+		b.load(newRule("web", []set.ID{web4}))
+		old.Stop()
+		old.Keep()
+		if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised {
+			t.Errorf("%v %v", q.Fates[0], q.Causes)
+		}
+	})
+}
+
 func TestCloseLetsGoOfWhoWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newFakeKernel()

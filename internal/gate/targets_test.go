@@ -88,6 +88,51 @@ func TestTargetsBelowADNAME(t *testing.T) {
 	})
 }
 
+// A DNAME comes with the CNAME that was made of it: what follows them lives as
+// long as its own link says.
+func TestTargetsBehindADNAME(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}, func(r *rule.Rule) { r.Lifetime.Min = time.Minute }))
+		q := &Question{Name: "www.example.com.", Client: client}
+		q.Walk.Names = []string{"www.example.com.", "www.cdn.test.", "edge.test."}
+		q.Walk.Links = []answer.Link{
+			{Owner: "www.example.com.", Target: "www.cdn.test.", Next: "www.cdn.test.", TTL: time.Hour},
+			{Owner: "example.com.", Target: "cdn.test.", Next: "www.cdn.test.", TTL: time.Hour, Kind: answer.LinkDNAME},
+			{Owner: "www.cdn.test.", Target: "edge.test.", Next: "edge.test.", TTL: time.Minute},
+		}
+		b.admit(q, time.Second, addr1)
+		if q := b.ask("edge.test.", time.Second, addr2); len(q.Matches) != 1 {
+			t.Errorf("at once: %v", q.Matches)
+		}
+		time.Sleep(5 * time.Minute)
+		if q := b.ask("edge.test.", time.Second, addr2); len(q.Matches) != 0 {
+			t.Error("a link of a minute is followed for longer")
+		}
+		if q := b.ask("www.cdn.test.", time.Second, addr2); len(q.Matches) != 1 {
+			t.Error("a link of an hour is gone after minutes")
+		}
+	})
+}
+
+// A resolver that asks for the CNAME itself learns its target, whose name is not
+// among those of the answer's chain.
+func TestTargetOfACNAMEThatWasAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		q := &Question{Name: "www.example.com.", Client: client}
+		q.Walk.Names = []string{"www.example.com."} // as Walk.Read has it
+		q.Walk.Links = []answer.Link{{Owner: "www.example.com.", Target: "edge.test.", Next: "edge.test.", TTL: time.Hour}}
+		b.admit(q, time.Second)
+		if q := b.ask("edge.test.", time.Second, addr2); len(q.Matches) != 1 || q.Matches[0].Name != "www.example.com." {
+			t.Errorf("%v", q.Matches)
+		}
+	})
+}
+
 func TestTargetsAreNotFollowed(t *testing.T) {
 	except, err := rule.ParsePattern("*.excepted.test")
 	if err != nil {

@@ -149,11 +149,11 @@ func show(m *dns.Msg) string {
 // The table of docs/architecture.md, "What the client gets".
 func TestWhatTheClientGets(t *testing.T) {
 	const (
-		v4only = "nftset web {\n name *.example.com\n set inet filter web4\n wait 50ms\n}"
-		both   = "nftset web {\n name *.example.com\n set inet filter web4\n set inet filter web6\n wait 50ms\n}"
+		v4only = "nftset web {\n name *.example.com\n set inet filter web4\n wait 20s\n}"
+		both   = "nftset web {\n name *.example.com\n set inet filter web4\n set inet filter web6\n wait 20s\n}"
 		gone   = "nftset web {\n name *.example.com\n set inet filter gone4\n wait 50ms\n}"
-		tiny   = "nftset web {\n name *.example.com\n set inet filter tiny4\n wait 50ms\n}"
-		single = "nftset web {\n name *.example.com\n set inet filter web4\n limit 1\n}"
+		tiny   = "nftset web {\n name *.example.com\n set inet filter tiny4\n wait 20s\n}"
+		single = "nftset web {\n name *.example.com\n set inet filter web4\n limit 1\n wait 20s\n}"
 		feeder = "nftset web {\n name *.example.com\n set inet filter gone4\n mode feed\n}"
 		sig    = "www.example.com. 300 IN RRSIG A 8 3 300 20300101000000 20250101000000 1 example.com. AAAA"
 		a1     = "www.example.com. 300 IN A 198.51.100.1"

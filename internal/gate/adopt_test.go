@@ -1,0 +1,230 @@
+package gate
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/namewall/namewall/internal/nft"
+	"github.com/namewall/namewall/internal/set"
+)
+
+func TestAdoptBeforeTheFirstWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		k.put(web4, key4(addr1), 30*time.Minute)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised || k.commitsSoFar() != 0 {
+			t.Errorf("%v, %d commits for what the last run left", q.Fates[0], k.commitsSoFar())
+		}
+		if q := b.ask("www.example.com.", time.Hour, addr1); q.Fates[0] != Promised || k.commitsSoFar() != 1 {
+			t.Errorf("%v, %d commits for more than that", q.Fates[0], k.commitsSoFar())
+		}
+	})
+}
+
+// Answers that come before the sets have been read are held for that.
+func TestAnswersWaitForTheFirstRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		read := make(chan struct{})
+		k.dumped = func() { <-read }
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		done := make(chan *Question)
+		go func() { done <- b.ask("www.example.com.", time.Minute, addr1) }()
+		time.Sleep(time.Second)
+		close(read)
+		if q := <-done; q.Fates[0] != Promised || q.Held != time.Second {
+			t.Errorf("%v, held %v", q.Fates[0], q.Held)
+		}
+	})
+}
+
+// What others do to a set while it is read is known once it has been, however
+// much that is.
+func TestChangesWhileReading(t *testing.T) {
+	const elements = 5
+	addrs := make([]netip.Addr, elements)
+	for i := range addrs {
+		addrs[i] = netip.AddrFrom4([4]byte{198, 51, 100, byte(i)})
+	}
+	for name, change := range map[string]func(k *fakeKernel) func(){
+		"once": func(k *fakeKernel) func() {
+			return once(func() { k.take(web4, key4(addrs[0])) })
+		},
+		"whenever it is read": func(k *fakeKernel) func() {
+			n := 0
+			return func() {
+				if n < elements {
+					k.take(web4, key4(addrs[n]))
+					n++
+				}
+			}
+		},
+		"more than can be kept": func(k *fakeKernel) func() {
+			return once(func() {
+				for range heardMax {
+					k.tell(nft.Event{Kind: nft.ElementGone, ID: web4, Element: nft.Element{Key: key4(private)}})
+				}
+				k.take(web4, key4(addrs[0]))
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel()
+				k.declare(web4, v4, 0)
+				for _, a := range addrs {
+					k.put(web4, key4(a), time.Hour)
+				}
+				k.dumped = change(k)
+				b := start(t, k, newRule("web", []set.ID{web4}))
+				q := b.ask("www.example.com.", time.Minute, addrs...)
+				for i, a := range addrs {
+					if q.Fates[i] != Promised || k.life(web4, key4(a)) <= 0 {
+						t.Errorf("%v: %v, %v in the kernel", a, q.Fates[i], k.life(web4, key4(a)))
+					}
+				}
+			})
+		})
+	}
+}
+
+// Nothing is believed of a set that was declared anew while it was read.
+func TestSetIsReplacedWhileReading(t *testing.T) {
+	for name, at := range map[string]func(*fakeKernel) *func(){
+		"in the middle": func(k *fakeKernel) *func() { return &k.dumped },
+		"at the end":    func(k *fakeKernel) *func() { return &k.read },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel()
+				k.declare(web4, v4, 0)
+				k.put(web4, key4(addr1), time.Hour)
+				*at(k) = once(func() {
+					k.remove(web4)
+					k.declare(web4, v4, 0)
+				})
+				b := start(t, k, newRule("web", []set.ID{web4}))
+				if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised || k.life(web4, key4(addr1)) <= 0 {
+					t.Errorf("%v, held %v: %v in the kernel", q.Fates[0], q.Held, k.life(web4, key4(addr1)))
+				}
+			})
+		})
+	}
+}
+
+// What a set is heard to have lost is not relied upon, even if the keeper can't
+// read it before another one.
+func TestFlushWhileAnotherSetIsRead(t *testing.T) {
+	for name, flush := range map[string]func(*fakeKernel){
+		"flush": func(k *fakeKernel) { k.flush(web4) },
+		"overrun": func(k *fakeKernel) {
+			k.change(func() { clear(k.sets[web4].elements) })
+			k.tell(nft.Event{Kind: nft.Overrun})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel()
+				k.declare(web4, v4, 0)
+				k.declare(app4, v4, 0)
+				b := start(t, k, newRule("web", []set.ID{web4}), newRule("app", []set.ID{app4}))
+				b.ask("www.example.com.", time.Minute, addr1)
+				b.only("web")
+				read := make(chan struct{})
+				k.change(func() { k.dumped = func() { <-read } })
+				k.declare(app4, v4, 0)
+				synctest.Wait()
+				flush(k)
+				if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != NotReady {
+					t.Errorf("%v, held %v, %v in the kernel", q.Fates[0], q.Held, k.life(web4, key4(addr1)))
+				}
+				close(read)
+				synctest.Wait()
+				if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised || k.life(web4, key4(addr1)) <= 0 {
+					t.Errorf("once it is read: %v, %v in the kernel", q.Fates[0], k.life(web4, key4(addr1)))
+				}
+			})
+		})
+	}
+}
+
+// A reading that others keep interrupting is that set's trouble: the session and
+// the other sets stay, and it is tried again soon.
+func TestInterruptedReadingCostsItsSetOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(app4, v4, 0)
+		k.dumpErr = func(id set.ID) error {
+			if id == web4 {
+				return fmt.Errorf("reading %s: %w", id, nft.ErrInterrupted)
+			}
+			return nil
+		}
+		b := start(t, k, newRule("web", []set.ID{web4}), newRule("app", []set.ID{app4}))
+		k.declare(web4, v4, 0)
+		time.Sleep(2 * tick)
+		b.only("app")
+		if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised {
+			t.Errorf("%v %v", q.Fates[0], q.Causes)
+		}
+		if opened, _ := k.sessions(); opened != 1 {
+			t.Errorf("%d sessions", opened)
+		}
+		k.change(func() { k.dumpErr = nil })
+		time.Sleep(tick + tick/2)
+		b.only("web")
+		if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised {
+			t.Errorf("once nobody interrupts: %v %v", q.Fates[0], q.Causes)
+		}
+	})
+}
+
+// An administrator's element that a write finds, while the set is being read for
+// it, stays as it is.
+func TestElementIsFoundWhileReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		acknowledge, read := k.delay(), make(chan struct{})
+		k.change(func() {
+			k.sets[web4].elements[key4(addr1)] = time.Time{} // one of thousands, told as one change
+			k.read = once(func() { <-read })
+		})
+		go b.ask("www.example.com.", time.Minute, addr1)
+		synctest.Wait()
+		k.tell(nft.Event{Kind: nft.SetChanged, ID: web4})
+		synctest.Wait()
+		acknowledge()
+		synctest.Wait()
+		close(read)
+		synctest.Wait()
+		if got := k.life(web4, key4(addr1)); got != -1 {
+			t.Errorf("a permanent element now ends in %v", got)
+		}
+	})
+}
+
+// A permanent element is forgotten with the set that held it.
+func TestPermanentElementsOfAnEarlierLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		k.put(web4, key4(addr1), 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		if n := b.gate.Stats().Bindings; n != 1 {
+			t.Fatalf("%d bindings for one element", n)
+		}
+		k.declare(web4, v4, 0)
+		synctest.Wait()
+		if s := b.gate.Stats(); s.Bindings != 0 || s.Sets[0].Used != 0 {
+			t.Errorf("%d bindings, %d in the set that is empty", s.Bindings, s.Sets[0].Used)
+		}
+	})
+}
