@@ -13,6 +13,7 @@ gcc       gcc
 getent    libc-bin
 ip        iproute2
 kdig      knot-dnsutils
+ldns-signzone ldnsutils
 mount     mount
 musl-gcc  musl-tools
 nft       nftables

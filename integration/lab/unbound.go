@@ -42,7 +42,7 @@ func (l *Lab) BelowGateway() {
 
 // unbound starts Unbound at port 53 of address, with these lines in its server
 // clause and these clauses after it, and waits until it answers.
-func (l *Lab) unbound(ns *NS, address, server, clauses string) {
+func (l *Lab) unbound(ns *NS, address, server, clauses string) *Process {
 	l.t.Helper()
 	dir := l.t.TempDir()
 	conf := filepath.Join(dir, "unbound.conf")
@@ -52,6 +52,7 @@ func (l *Lab) unbound(ns *NS, address, server, clauses string) {
 	}
 	p := ns.Start(l.t, nil, "unbound", l.unconfined("unbound", dir), "-d", "-c", conf)
 	l.answering(p, ns, net.JoinHostPort(address, "53"))
+	return p
 }
 
 // unboundServer is what the lab's resolvers have in common: no privileges to

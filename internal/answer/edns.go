@@ -12,12 +12,14 @@ import (
 type Client struct {
 	OPT bool // it sent an OPT record, so it may be sent one
 	DO  bool // and asked for signatures in it
+	AD  bool // it wants to know whether the answer is validated (RFC 6840 §5.7)
 }
 
 // ClientOf reads the client's question.
 func ClientOf(req *dns.Msg) Client {
 	opt := req.IsEdns0()
-	return Client{OPT: opt != nil, DO: opt != nil && opt.Do()}
+	do := opt != nil && opt.Do()
+	return Client{OPT: opt != nil, DO: do, AD: do || req.AuthenticatedData}
 }
 
 // maxText bounds an EXTRA-TEXT, in bytes. An answer without addresses to the

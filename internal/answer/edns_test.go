@@ -17,7 +17,8 @@ func TestClientOf(t *testing.T) {
 	}{
 		{"no OPT", new(dns.Msg), Client{}},
 		{"OPT", new(dns.Msg).SetEdns0(1232, false), Client{OPT: true}},
-		{"DO", new(dns.Msg).SetEdns0(1232, true), Client{OPT: true, DO: true}},
+		{"DO", new(dns.Msg).SetEdns0(1232, true), Client{OPT: true, DO: true, AD: true}},
+		{"AD", &dns.Msg{MsgHdr: dns.MsgHdr{AuthenticatedData: true}}, Client{AD: true}},
 	} {
 		if got := ClientOf(test.req); got != test.want {
 			t.Errorf("%s: got %+v", test.name, got)

@@ -73,6 +73,10 @@ func (i *Instance) judgeOne(q *Question, addr, match int, start, now moment) {
 		q.refuse(addr, Own, r)
 		return
 	}
+	if !q.teaches(r) {
+		q.refuse(addr, Unvalidated, r)
+		return
+	}
 	rs := i.rules[r.Index]
 	fits := false
 	first := len(q.grants)

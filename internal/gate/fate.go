@@ -32,6 +32,8 @@ const (
 	// Limit: the name has as many addresses, or the client as many pairs, as
 	// it may have.
 	Limit
+	// Unvalidated: the rule wants an answer that the upstream has validated.
+	Unvalidated
 
 	// NotReady: a set is missing or of another layout, or nftables can't be
 	// reached.
@@ -49,7 +51,7 @@ const (
 )
 
 var fateNames = [...]string{
-	"unjudged", "promised", "passed", "special", "own", "no_family", "limit",
+	"unjudged", "promised", "passed", "special", "own", "no_family", "limit", "unvalidated",
 	"not_ready", "full", "budget", "failed", "late", "busy",
 }
 
@@ -61,7 +63,7 @@ func (f Fate) Given() bool { return f == Promised || f == Passed }
 
 // Filtered tells whether the address is left out for what it is, and not
 // because something is wrong: asking again won't help.
-func (f Fate) Filtered() bool { return f >= Special && f <= Limit }
+func (f Fate) Filtered() bool { return f >= Special && f <= Unvalidated }
 
 // Cause is why an address was not promised.
 type Cause struct {
@@ -88,6 +90,8 @@ func (c Cause) String() string {
 		return text + "no set of this address family"
 	case Limit:
 		return text + fmt.Sprintf("limit of %d addresses of a name, or of the client's pairs, reached", c.Rule.Limit)
+	case Unvalidated:
+		return text + "answer not validated by DNSSEC"
 	case Full:
 		return text + fmt.Sprintf("set %s is full", c.Set)
 	case Budget:

@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"slices"
+
 	"github.com/namewall/namewall/internal/answer"
 	"github.com/namewall/namewall/internal/rule"
 )
@@ -11,6 +13,9 @@ type Block struct {
 	matcher *rule.Matcher
 	chain   bool // a rule matches the names of the chain too
 	follow  bool // a rule follows targets
+	// validated: a rule that matches the names of the chain wants validated
+	// answers.
+	validated bool
 }
 
 // Block makes the matcher for rules, which are among the instance's.
@@ -19,6 +24,7 @@ func (i *Instance) Block(rules []*rule.Rule) *Block {
 	for _, r := range rules {
 		b.chain = b.chain || r.MatchChain
 		b.follow = b.follow || r.FollowTargets
+		b.validated = b.validated || r.MatchChain && r.Validated
 	}
 	return b
 }
@@ -34,6 +40,13 @@ func (b *Block) Concerns(q *Question) bool {
 		b.followed(q)
 	}
 	return len(q.Matches) > 0 || b.chain
+}
+
+// WantsValidated tells whether a rule that q falls under, or may turn out to by
+// the chain of its answer, learns from validated answers alone: the resolver
+// below is then to be asked whether it has validated. Concerns was called before.
+func (b *Block) WantsValidated(q *Question) bool {
+	return b.validated || slices.ContainsFunc(q.Matches, func(m Match) bool { return m.Rule.Validated })
 }
 
 // followed adds the rules under which the names fall that led to the one asked
@@ -96,8 +109,8 @@ func (g *Gate) follow(q *Question, now moment) {
 	}
 	for n := range q.Matches {
 		m := &q.Matches[n]
-		if !m.Rule.FollowTargets {
-			continue
+		if !m.Rule.FollowTargets || !q.teaches(m.Rule) {
+			continue // a forged link would lend the rule to whoever it leads to
 		}
 		until := m.until
 		for _, link := range q.Walk.Links {

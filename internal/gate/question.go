@@ -19,6 +19,9 @@ type Question struct {
 	Name    string // as asked, in lower case
 	Matches []Match
 	Walk    answer.Walk // read by the caller before Admit
+	// Validated tells that the resolver below says that it has validated the
+	// answer. The caller sets it before Admit; see Block.WantsValidated.
+	Validated bool
 
 	// What Admit tells:
 
@@ -104,6 +107,9 @@ func (q *Question) Reset() {
 		standing: q.standing[:0], grants: q.grants[:0], lines: q.lines[:0], origins: q.origins[:0],
 	}
 }
+
+// teaches tells whether rule r may learn from the answer.
+func (q *Question) teaches(r *rule.Rule) bool { return q.Validated || !r.Validated }
 
 // counts tells whether rule r has a say in what the client gets. Where no rule
 // enforces, the feeding ones tell what would have become of the answer.

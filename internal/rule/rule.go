@@ -30,6 +30,7 @@ type Rule struct {
 
 	FollowTargets bool // targets of matched answers count as the name
 	MatchChain    bool // patterns are matched with every name of the chain
+	Validated     bool // only answers that the upstream has validated teach the rule
 
 	// Index is the rule's place in its configuration, dense from 0. Whoever
 	// assembles the configuration sets it.

@@ -38,6 +38,9 @@ func format(r *rule.Rule, lines rule.Lines) string {
 	line("pass", words(lines.Pass)...)
 	line("clients", words(r.Clients)...)
 	line("limit", strconv.Itoa(r.Limit))
+	if r.Validated {
+		line("require", "validated")
+	}
 	line("targets", choose(r.FollowTargets, "follow", "ignore"))
 	line("match", choose(r.MatchChain, "chain", "query"))
 	b.WriteString("}\n")

@@ -13,7 +13,7 @@ import (
 func FuzzCorefile(f *testing.F) {
 	for _, seed := range []string{
 		with(),
-		with("mode feed", "lifetime 1h 7d", "wait 1s", "limit 5", "targets ignore", "match chain"),
+		with("mode feed", "lifetime 1h 7d", "wait 1s", "limit 5", "targets ignore", "match chain", "require validated"),
 		with("allow 192.0.2.0/24 2001:db8::1", "pass 198.51.100.7", "clients 203.0.113.0/24", "except *.example.net"),
 		"nftset {\n allow 192.0.2.0/24\n mode feed\n}\nnftset a-1 {\n set ip6 t s ipv6_addr . ipv6_addr\n name *\n}",
 		"nftset a {\n set inet f x ipv4_addr . inet_service\n name fe-*.example.org \"\u00fcber.example\" tcp/443 udp/443\n}",

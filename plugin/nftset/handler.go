@@ -65,12 +65,17 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	}
 	// What the client said of itself is taken now: rewrite changes it in place.
 	qtype, client := r.Question[0].Qtype, answer.ClientOf(r)
+	asked, wantsAD := r, h.block.WantsValidated(&q.Question)
+	if wantsAD {
+		asked = wantingAD(r)
+	}
 	x := newExchange(ctx, w)
-	rcode, err := plugin.NextOrFailure(directive, h.next, (*marked)(x), x, r)
+	rcode, err := plugin.NextOrFailure(directive, h.next, (*marked)(x), x, asked)
 	if x.msg == nil {
 		return rcode, err // nothing was written: acl drops, forward fails
 	}
 	q.Walk.Read(x.msg, q.Name, qtype)
+	q.Validated = wantsAD && validated(r, x.msg)
 	h.block.Chain(&q.Question)
 	out := x.msg
 	if len(q.Matches) > 0 {
@@ -82,6 +87,9 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 			h.refused.note(q, time.Now())
 		}
 		describe(ctx, q, o)
+	}
+	if wantsAD && !client.AD {
+		out = withoutAD(out)
 	}
 	return dns.RcodeSuccess, errors.Join(err, w.WriteMsg(out))
 }

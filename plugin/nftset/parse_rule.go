@@ -47,6 +47,7 @@ func (p *parser) rule(name string) (*source, error) {
 		"limit":    rp.limit,
 		"targets":  rp.targets,
 		"match":    rp.match,
+		"require":  rp.require,
 	})
 	if err != nil {
 		return nil, err

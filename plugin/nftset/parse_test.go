@@ -45,7 +45,7 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("lifetime %v", r.Lifetime)
 	}
 	if r.Name != "web" || r.Wait != 2*time.Second || r.Limit != 1000 || r.Mode != rule.Enforce ||
-		!r.FollowTargets || r.MatchChain || r.Clients != nil || r.Except != nil || r.Index != 0 {
+		!r.FollowTargets || r.MatchChain || r.Validated || r.Clients != nil || r.Except != nil || r.Index != 0 {
 		t.Errorf("got %+v", r)
 	}
 	if s := r.Sets[0]; s.Known || s.ID != (set.ID{Family: set.Inet, Table: "filter", Name: "web4"}) {
@@ -74,6 +74,7 @@ func TestEveryOption(t *testing.T) {
     limit 12
     targets ignore
     match chain
+    require validated
 }
 `)
 	r := cfg.Rules[0]
@@ -96,7 +97,7 @@ func TestEveryOption(t *testing.T) {
 	if got := words(r.Except); !cmp.Equal(got, []string{"test.fusionreactor.io", "*.test.fusionreactor.io"}) {
 		t.Errorf("except %q", got)
 	}
-	if r.Mode != rule.Feed || r.Limit != 12 || r.FollowTargets || !r.MatchChain || r.Wait != 500*time.Millisecond {
+	if r.Mode != rule.Feed || r.Limit != 12 || r.FollowTargets || !r.MatchChain || !r.Validated || r.Wait != 500*time.Millisecond {
 		t.Errorf("got %+v", r)
 	}
 	if r.Lifetime != (rule.Lifetime{Min: 90 * time.Second, Max: 7 * day, Grace: 30 * time.Second}) {
@@ -193,7 +194,7 @@ func TestErrors(t *testing.T) {
 		"after brace":   {with() + "nftset x {\n set inet filter x\n name a\n} y", []string{":9 ", "unexpected 'y' after '}'"}},
 		"nested":        {with("name a {", "b", "}"), []string{":4 ", "unexpected '{' after 'name'"}},
 		"bare word":     {with("wait"), []string{":4 ", "'wait' needs a value"}},
-		"unknown":       {with("timeout 5s"), []string{":4 ", "unknown option 'timeout'", "allow, clients, except, lifetime, limit, match, mode, name, pass, set, targets, wait"}},
+		"unknown":       {with("timeout 5s"), []string{":4 ", "unknown option 'timeout'", "allow, clients, except, lifetime, limit, match, mode, name, pass, require, set, targets, wait"}},
 		"node's":        {"nftset {\n wait 5s\n}", []string{":2 ", "unknown option 'wait'", "allow, mode, pass, state"}},
 		"relative":      {"nftset {\n state var\n}", []string{":2 ", "'var' is no absolute path: write it like /var/lib/namewall"}},
 		"two states":    {"nftset {\n state /a\n state /b\n}", []string{":3 ", "state"}},
@@ -225,6 +226,9 @@ func TestErrors(t *testing.T) {
 		"mode two":      {with("mode feed enforce"), []string{":4 ", "unexpected 'enforce'"}},
 		"targets":       {with("targets all"), []string{":4 ", "'all' is neither 'follow' nor 'ignore'"}},
 		"match":         {with("match name"), []string{":4 ", "'name' is neither 'query' nor 'chain'"}},
+		"require":       {with("require dnssec"), []string{":4 ", "'dnssec' can't be required", "write 'require validated'"}},
+		"require two":   {with("require validated signed"), []string{":4 ", "unexpected 'signed'"}},
+		"require twice": {with("require validated", "require validated"), []string{":5 ", "only once"}},
 		"node mode":     {"nftset {\n mode off\n}", []string{":2 ", "'off' is neither"}},
 		"lifetime one":  {with("lifetime 1h"), []string{":4 ", "MIN MAX [GRACE]"}},
 		"lifetime four": {with("lifetime 1h 2h 3h 4h"), []string{":4 ", "MIN MAX [GRACE]"}},
