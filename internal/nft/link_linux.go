@@ -221,12 +221,24 @@ func (l *link) set(id set.ID) (s Set, err error) {
 	return s, nil
 }
 
+// count is how many elements a set has, expired ones included, -1 if that can't
+// be told. If it is because of the link, its next use fails too.
+func (l *link) count(id set.ID) int {
+	s, err := l.set(id)
+	if err != nil {
+		return -1
+	}
+	return s.Count
+}
+
 func (l *link) encodeDumpSets() {
+	l.enc.reset()
 	l.enc.begin(nfType(unix.NFT_MSG_GETSET), unix.NLM_F_REQUEST|unix.NLM_F_DUMP, l.nextSeq(), unix.NFPROTO_UNSPEC, 0)
 	l.enc.end()
 }
 
 func (l *link) encodeDumpElements(id set.ID) {
+	l.enc.reset()
 	l.enc.begin(nfType(unix.NFT_MSG_GETSETELEM), unix.NLM_F_REQUEST|unix.NLM_F_DUMP, l.nextSeq(), id.Family, 0)
 	l.enc.text(unix.NFTA_SET_ELEM_LIST_TABLE, id.Table)
 	l.enc.text(unix.NFTA_SET_ELEM_LIST_SET, id.Name)

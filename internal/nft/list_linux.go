@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"hash/maphash"
+	"slices"
 	"syscall"
 	"time"
 
@@ -28,7 +29,6 @@ type listing struct {
 // dump reads a list until a reading can be believed.
 func (l *link) dump(li listing) error {
 	for range dumpTries {
-		l.enc.reset()
 		li.request()
 		if err := l.send(); err != nil {
 			return err
@@ -103,16 +103,22 @@ func doneError(m message) error {
 	return nil
 }
 
-// checksums tells whether two readings of a set's elements agree.
+// checksums tells whether a reading of a set's elements can be believed: by
+// itself, or because it agrees with the one before.
 //
 // The kernel resizes the hash table of a set behind the commits' backs, after
-// many insertions or expirations, and a list that is going on then skips
-// elements and repeats others (nft_rhash_walk counts elements from the beginning
-// of the table): of 5 000 elements that were dumped right after they had been
-// added, 1 200 have been seen to be missing. Nothing in the list tells of it.
+// many insertions or expirations, and collects what has expired. Where a list goes
+// on it counts elements from the beginning of the table (nft_rhash_walk), so that
+// it then skips some and repeats others: of 5 000 elements that were dumped right
+// after they had been added, 1 200 have been seen to be missing. Nothing in the
+// list tells of it.
 type checksums struct {
+	count func() int // how many elements there are now, -1 if the kernel won't say
+
 	seed      maphash.Seed
 	since     time.Time
+	hashes    []uint64 // of the keys of this reading
+	before    int      // the count when it began
 	now, last checksum
 	readings  int
 }
@@ -133,20 +139,42 @@ func (c *checksums) next() {
 	}
 	c.readings++
 	c.last, c.now = c.now, checksum{}
+	c.hashes = c.hashes[:0]
+	c.before = c.count()
 }
 
 func (c *checksums) add(e Element) {
+	hash := maphash.Comparable(c.seed, e.Key)
+	c.hashes = append(c.hashes, hash)
 	if e.Permanent() || e.Expires+time.Since(c.since) > dying {
 		c.now.elements++
-		c.now.keys += maphash.Comparable(c.seed, e.Key)
+		c.now.keys += hash
 	}
 }
 
-// complete tells whether the reading that has ended is to be believed: it agrees
-// with the one before, or was too short for anything to happen in it. The end of
-// a list is in a datagram of its own. That commits interrupted two readings which
-// agree is no matter: every commit in the namespace does, whatever it is about,
-// and what it does to this set is heard as an event.
+// complete tells, after a reading, whether to believe it: it was too short for
+// anything to happen in it, or nothing has, or it agrees with the one before.
+// That commits interrupted two readings which agree is no matter: every commit in
+// the namespace does, whatever it is about, and what it does to this set is heard
+// as an event.
 func (c *checksums) complete(datagrams int, interrupted bool) bool {
-	return datagrams <= 1 && !interrupted || c.readings > 1 && c.now == c.last
+	return !interrupted && (datagrams <= 1 || c.undisturbed()) || c.readings > 1 && c.now == c.last
+}
+
+// undisturbed tells that the table was not touched during a reading that no
+// commit interrupted. Without a commit nothing is added, so the same count means
+// that nothing was collected either. A table of so many elements that was resized
+// in the middle has been read to the same number of places, and unless a key is
+// among them twice, they were all there are.
+func (c *checksums) undisturbed() bool {
+	if c.before < 0 || c.before != c.count() {
+		return false
+	}
+	slices.Sort(c.hashes)
+	for i := 1; i < len(c.hashes); i++ {
+		if c.hashes[i] == c.hashes[i-1] {
+			return false
+		}
+	}
+	return true
 }
