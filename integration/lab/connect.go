@@ -64,9 +64,35 @@ func connect(from, to netip.Addr, port int, limit time.Duration) error {
 
 // oneSYN asks the kernel whether anything had to be repeated.
 func oneSYN(conn *net.TCPConn) error {
-	raw, err := conn.SyscallConn()
+	info, err := infoOf(conn)
 	if err != nil {
 		return err
+	}
+	if info.Total_retrans > 0 {
+		return fmt.Errorf("%v: %w", conn.RemoteAddr(), errRepeated)
+	}
+	return nil
+}
+
+// Acknowledged tells whether all that was written to a TCP connection has
+// arrived at its other end.
+func Acknowledged(conn net.Conn) (bool, error) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return false, fmt.Errorf("a %T, not TCP", conn)
+	}
+	info, err := infoOf(tcp)
+	if err != nil {
+		return false, err
+	}
+	return info.Unacked == 0 && info.Notsent_bytes == 0, nil
+}
+
+// infoOf is what the kernel knows of a connection.
+func infoOf(conn *net.TCPConn) (*unix.TCPInfo, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
 	}
 	var info *unix.TCPInfo
 	var infoErr error
@@ -75,11 +101,9 @@ func oneSYN(conn *net.TCPConn) error {
 	})
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case infoErr != nil:
-		return fmt.Errorf("getsockopt TCP_INFO: %w", infoErr)
-	case info.Total_retrans > 0:
-		return fmt.Errorf("%v: %w", conn.RemoteAddr(), errRepeated)
+		return nil, fmt.Errorf("getsockopt TCP_INFO: %w", infoErr)
 	}
-	return nil
+	return info, nil
 }

@@ -150,6 +150,11 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	defer s.mu.Unlock()
 
 	b := s.find(h, at)
+	if b != nil && b.ending != notEnding {
+		// Its deletion may be under way, so that nothing counts which is there.
+		b.revive()
+		b.held = 0
+	}
 	var held moment
 	if b != nil {
 		held = b.holds(epoch)
@@ -164,7 +169,8 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	if held <= now && ks.full(now) {
 		return Full, true
 	}
-	if covered && b.crowded(r.Name, now) {
+	if covered && b.crowded(now) {
+		b.others(r.Name, q.Client, now, need)
 		return Promised, true
 	}
 	// For how long this reason alone keeps the binding, and the address counts

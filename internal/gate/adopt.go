@@ -118,7 +118,15 @@ func (k *keeper) take(ks *kernelSet, layout set.Layout, epoch uint32, e nft.Elem
 			return // over a budget: the element stays, and is written again when it is needed
 		}
 	}
-	b.epoch, b.held, b.own = epoch, k.heldUntil(e), false
+	b.found(epoch, k.heldUntil(e))
+}
+
+// found notes what somebody else, or the kernel, says of a binding's element. It
+// is still the gate's own if it doesn't live longer than the gate had it: when it
+// was read again, or a ruleset was loaded with what its sets held.
+func (b *binding) found(epoch uint32, held moment) {
+	b.own = b.own && held != forever && held <= b.held+kernelExtra+hearsay
+	b.epoch, b.held = epoch, held
 }
 
 // hearsay is how much less of an element's life is believed than the kernel
@@ -140,6 +148,8 @@ func (k *keeper) refill(ks *kernelSet, epoch uint32) {
 	k.each(func(b *binding) bool {
 		switch {
 		case b.set != ks || b.batch != nil:
+		case b.ending != notEnding:
+			return k.goOnEnding(b)
 		case b.until > now && b.holds(epoch) < b.until:
 			k.restore(b, epoch)
 		case b.until <= now && b.holds(epoch) <= now:

@@ -30,8 +30,9 @@ type binding struct {
 	writing moment
 	index   int32
 
-	own  bool // the element is as the gate has written it
-	gone bool // no longer in the table
+	own    bool // the element is as the gate has written it
+	gone   bool // no longer in the table
+	ending ending
 
 	reasons []reason
 

@@ -96,7 +96,7 @@ func (g *Gate) note(ks *kernelSet, layout set.Layout, epoch uint32, e nft.Event,
 		ks.stale.Store(true)
 		return
 	}
-	b.epoch, b.held, b.own = epoch, held, false
+	b.found(epoch, held)
 	if b.batch != nil {
 		if g.queue.waiting(b.batch) {
 			return // it will be written anyway

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/namewall/namewall/internal/answer"
+	"github.com/namewall/namewall/internal/conntrack"
 	"github.com/namewall/namewall/internal/nft"
 	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
@@ -37,6 +38,9 @@ type fakeKernel struct {
 	opened    int
 	closed    int
 	deleted   int
+	killed    []conntrack.Flow
+	asked     int // keys, by Get
+	getErr    error
 }
 
 // fakeSession tells one event at a time and, as the real one, waits in Close
@@ -52,6 +56,7 @@ type fakeSession struct {
 type fakeSet struct {
 	info     nft.Set
 	elements map[set.Key]time.Time // expiry; zero: permanent
+	counts   bool                  // the number of elements can be asked for
 }
 
 func newFakeKernel() *fakeKernel { return &fakeKernel{sets: make(map[set.ID]*fakeSet)} }
@@ -283,6 +288,38 @@ func (k *fakeKernel) apply(op *nft.Op) error {
 	return nil
 }
 
+func (k *fakeKernel) Get(of nft.Set, keys ...set.Key) ([]nft.Element, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asked += len(keys)
+	if k.getErr != nil {
+		return nil, k.getErr
+	}
+	s := k.sets[of.ID]
+	if s == nil {
+		return nil, nft.ErrNoSet
+	}
+	s.alive()
+	var found []nft.Element
+	for _, key := range keys {
+		if end, ok := s.elements[key]; ok {
+			e := nft.Element{Key: key}
+			if !end.IsZero() {
+				e.Timeout, e.Expires = time.Hour, time.Until(end)
+			}
+			found = append(found, e)
+		}
+	}
+	return found, nil
+}
+
+func (k *fakeKernel) Kill(flows []conntrack.Flow) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.killed = append(k.killed, flows...)
+	return len(flows), nil
+}
+
 func (k *fakeKernel) Set(id set.ID) (nft.Set, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -290,7 +327,11 @@ func (k *fakeKernel) Set(id set.ID) (nft.Set, error) {
 	if s == nil {
 		return nft.Set{}, nft.ErrNoSet
 	}
-	return s.info, nil
+	info := s.info
+	if s.counts {
+		info.Count = s.alive()
+	}
+	return info, nil
 }
 
 func (k *fakeKernel) Elements(of nft.Set, yield func(nft.Element) error) error {
@@ -462,6 +503,7 @@ type counter struct {
 	mu                               sync.Mutex // guards what follows
 	commits, elements, held, refused int
 	healed, foreign, overruns        int
+	revoked, killed, lost            int
 }
 
 func (c *counter) add(n *int, by int) {
@@ -485,5 +527,8 @@ func (c *counter) Refused(string)     { c.add(&c.refused, 1) }
 func (c *counter) Healed(n int)       { c.add(&c.healed, n) }
 func (c *counter) Foreign(string)     { c.add(&c.foreign, 1) }
 func (c *counter) Overrun()           { c.add(&c.overruns, 1) }
+func (c *counter) Lost()              { c.add(&c.lost, 1) }
+func (c *counter) Revoked(n int)      { c.add(&c.revoked, n) }
+func (c *counter) Killed(n int)       { c.add(&c.killed, n) }
 
 func key4(a netip.Addr) set.Key { return v4.Key(client, a, set.Service{}) }

@@ -27,6 +27,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/namewall/namewall/internal/conntrack"
 	"github.com/namewall/namewall/internal/nft"
 	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
@@ -47,7 +48,7 @@ type Kernel interface {
 }
 
 // Session is one open connection to the kernel. Commit is called from one
-// goroutine, Set and Elements from another.
+// goroutine, Set, Elements and Get from another.
 type Session interface {
 	// Commit writes ops in one batch, acknowledged when it returns. An op that
 	// the kernel refused has its Err set, and costs only itself. The returned
@@ -57,6 +58,12 @@ type Session interface {
 	Set(id set.ID) (nft.Set, error)
 	// Elements reads what a set holds.
 	Elements(s nft.Set, yield func(nft.Element) error) error
+	// Get reads those of a set's elements that are there; nft.ErrNoSet if the set
+	// is not.
+	Get(s nft.Set, keys ...set.Key) ([]nft.Element, error)
+	// Kill ends the connections of flows and tells how many they were. It may be
+	// called beside all others.
+	Kill(flows []conntrack.Flow) (int, error)
 	Close() error
 }
 
@@ -73,6 +80,7 @@ type Gate struct {
 	pairs   pairTable
 	targets targetTable
 	queue   queue
+	doomed  doomed
 
 	bindings atomic.Int64 // in all shards
 	held     atomic.Int64 // answers that wait
@@ -89,6 +97,7 @@ type Gate struct {
 	sets      map[set.ID]*kernelSet
 	nextSet   uint32
 	instances []*Instance // active, oldest first
+	retired   []*retirement
 }
 
 // Options are what a gate is made of. Kernel is required.
@@ -188,6 +197,12 @@ type Observer interface {
 	// Foreign tells that another program, by the name of its process if that is
 	// known, changed a set that a rule feeds.
 	Foreign(process string)
+	// Revoked tells how many elements were deleted that no rule gives any more.
+	Revoked(elements int)
+	// Killed tells how many connections were ended with them.
+	Killed(connections int)
+	// Lost tells that an audit found elements missing of which no event has told.
+	Lost()
 	// Overrun tells that kernel events were lost, and everything is read anew.
 	Overrun()
 }
@@ -205,6 +220,9 @@ func (blind) Held(time.Duration)        {}
 func (blind) Refused(string)            {}
 func (blind) Healed(int)                {}
 func (blind) Foreign(string)            {}
+func (blind) Revoked(int)               {}
+func (blind) Killed(int)                {}
+func (blind) Lost()                     {}
 func (blind) Overrun()                  {}
 
 // Budgets. Each has a gauge; reaching one refuses newcomers and breaks nothing

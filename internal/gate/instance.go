@@ -18,7 +18,7 @@ type Instance struct {
 	site  rule.Site
 
 	earlier state.Snapshot // to be taken over by Start
-	stopped bool           // guarded by Gate.mu: it was the last one when it was stopped
+	used    []*kernelSet   // its sets, each as often as a rule names it; guarded by Gate.mu
 }
 
 // ruleState is a rule with the kernel's side of its sets, which Start fills in.
@@ -56,58 +56,45 @@ func (i *Instance) Start() {
 	g := i.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.instances = slices.DeleteFunc(g.instances, func(old *Instance) bool {
-		if old.stopped {
-			defer g.release(old) // after the new one has taken its sets
-		}
-		return old.stopped
-	})
 	g.instances = append(g.instances, i)
 	for _, rs := range i.rules {
 		for n, s := range rs.rule.Sets {
-			ks := g.sets[s.ID]
-			if ks == nil {
-				ks = g.newSet(s)
-			}
-			ks.users++
-			rs.sets[n].kernelSet = ks
+			rs.sets[n].kernelSet = i.use(s)
 		}
 	}
 	if len(i.earlier.Bindings) > 0 {
-		from := len(i.earlier.Bindings)
-		g.log.Infof("took over %d of %d promises from the state file", i.restore(), from)
+		i.restore()
 	}
 	g.wake()
 }
 
-// newSet begins to follow a set. Gate.mu is held.
-func (g *Gate) newSet(s rule.Set) *kernelSet {
-	g.nextSet++
-	ks := &kernelSet{id: s.ID, number: g.nextSet}
-	ks.become(nil, setState{err: errUnread, layout: s.Layout, known: s.Known, since: g.now()})
-	ks.stale.Store(true)
-	g.sets[s.ID] = ks
+// use follows a set for as long as the instance is there. Gate.mu is held.
+func (i *Instance) use(s rule.Set) *kernelSet {
+	g := i.gate
+	ks := g.sets[s.ID]
+	if ks == nil {
+		g.nextSet++
+		ks = &kernelSet{id: s.ID, number: g.nextSet}
+		ks.become(nil, setState{err: errUnread, layout: s.Layout, known: s.Known, since: g.now()})
+		ks.stale.Store(true)
+		g.sets[s.ID] = ks
+	}
+	ks.users++
+	i.used = append(i.used, ks)
 	return ks
 }
 
-// Stop ends a configuration. If another one is active, that is a reload which
-// has succeeded: sets that only this one fed are forgotten, and their elements
-// left to expire. If none is, the process is ending: everything stays as it is,
-// and answers that are still under way are served.
+// Stop ends a configuration, because it has been replaced: what it alone had
+// promised ends as its rules' `revoke` has it. Answers that are under way are
+// still given. A process that ends stops nothing, so that everything stays.
 func (i *Instance) Stop() {
 	g := i.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	at := slices.Index(g.instances, i)
-	if at < 0 {
-		return
+	if at := slices.Index(g.instances, i); at >= 0 {
+		g.instances = slices.Delete(g.instances, at, at+1)
+		g.retire(i)
 	}
-	if len(g.instances) == 1 {
-		i.stopped = true
-		return
-	}
-	g.instances = slices.Delete(g.instances, at, at+1)
-	g.release(i)
 }
 
 // Keep says that this configuration goes on alone, because the one that was to
@@ -121,7 +108,7 @@ func (i *Instance) Keep() {
 	}
 	for _, other := range g.instances {
 		if other != i {
-			g.release(other)
+			g.retire(other)
 		}
 	}
 	g.instances = []*Instance{i}
@@ -129,15 +116,12 @@ func (i *Instance) Keep() {
 
 // release lets go of an instance's sets. Gate.mu is held.
 func (g *Gate) release(i *Instance) {
-	for _, rs := range i.rules {
-		for n := range rs.sets {
-			ks := rs.sets[n].kernelSet
-			if ks.users--; ks.users == 0 {
-				delete(g.sets, ks.id)
-				ks.lose(g.now(), errForgotten)
-				ks.forgotten.Store(true)
-				g.released.Store(true)
-			}
+	for _, ks := range i.used {
+		if ks.users--; ks.users == 0 {
+			delete(g.sets, ks.id)
+			ks.lose(g.now(), errForgotten)
+			ks.forgotten.Store(true)
+			g.released.Store(true)
 		}
 	}
 }

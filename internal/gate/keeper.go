@@ -36,7 +36,7 @@ type link struct {
 func (g *Gate) keep() {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	k := keeper{Gate: g, pause: retryMin}
+	k := keeper{Gate: g, pause: retryMin, auditAt: auditEvery}
 	defer func() {
 		if k.link != nil {
 			_ = k.link.Close() // nothing is left to be told
@@ -65,7 +65,9 @@ type keeper struct {
 	pause    time.Duration // before the next try to open
 	tidyAt   moment
 	sweepAt  moment
-	counted  int64                 // commits at the last tidying
+	counted  int64 // commits at the last tidying
+	auditAt  moment
+	suspects map[*kernelSet]bool   // of which something was missing at the last audit
 	told     string                // why there was no session, as logged; "" if that is over
 	problems map[problemKey]string // as logged
 
@@ -76,6 +78,7 @@ type keeper struct {
 // to be repeated; it is nil if nothing failed.
 func (k *keeper) turn() <-chan time.Time {
 	now := k.now()
+	k.retire(now)
 	k.tidy(now)
 	if k.session.Load() == nil {
 		if l := k.link; l != nil {
@@ -107,6 +110,8 @@ func (k *keeper) turn() <-chan time.Time {
 			return time.After(0)
 		}
 	}
+	k.kill()
+	k.audit(now)
 	k.report()
 	k.settled()
 	return nil
@@ -231,6 +236,10 @@ func (k *keeper) report() {
 		if n := ks.healed.Swap(0); n > 0 {
 			k.watch.Healed(int(n))
 			k.log.Warningf("set %s: put %d elements back, %s", ks.id, n, ks.changedBy())
+		}
+		if n := ks.revoked.Swap(0); n > 0 {
+			k.watch.Revoked(int(n))
+			k.log.Infof("set %s: deleted %d elements that no rule gives any more", ks.id, n)
 		}
 	}
 	now := make(map[problemKey]string)

@@ -35,10 +35,11 @@ type write struct {
 type writeKind uint8
 
 const (
-	newcomer  writeKind = iota // for an answer; nothing is known of such an element
-	extension                  // for an answer, of an element that may be there
-	healing                    // puts back what was promised; no answer waits for it
-	deletion                   // takes out what nobody needs
+	newcomer   writeKind = iota // for an answer; nothing is known of such an element
+	extension                   // for an answer, of an element that may be there
+	healing                     // puts back what was promised; no answer waits for it
+	deletion                    // takes out what nobody needs
+	revocation                  // takes out what is no longer to be there
 )
 
 // queue holds what the writer is to commit. What answers wait for goes before
@@ -63,7 +64,7 @@ func (q *queue) add(w write) (*batch, int32) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	line := &q.urgent
-	if w.kind == healing {
+	if w.kind == healing || w.kind == revocation {
 		line = &q.later
 	}
 	var b *batch
@@ -78,15 +79,20 @@ func (q *queue) add(w write) (*batch, int32) {
 	return b, int32(len(b.writes) - 1)
 }
 
-// raise makes a write longer that is still queued. It reports false if it is too
-// late for that: a commit names an element once, so another one has to follow.
+// raise makes a write longer that is still queued, or a write of what was to be
+// a revocation. It reports false if it is too late for that: a commit names an
+// element once, so another one has to follow.
 func (q *queue) raise(b *batch, index int32, until moment) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if b.taken {
 		return false
 	}
-	b.writes[index].until = max(b.writes[index].until, until)
+	w := &b.writes[index]
+	w.until = max(w.until, until)
+	if w.kind == revocation {
+		w.kind = extension
+	}
 	return true
 }
 

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"hash/maphash"
 	"net/netip"
 	"sync"
@@ -9,8 +10,8 @@ import (
 // reason is why a binding exists: a name under a rule, who asked last, and
 // until when that alone would keep it. Its binding's shard guards it.
 type reason struct {
-	subject *subject
-	chain   string // "www.example.com. > cdn.example.net.", "" if there was none
+	subject *subject // without a name: all those of the rule that are not kept
+	chain   string   // "www.example.com. > cdn.example.net.", "" if there was none
 	client  netip.Addr
 	first   moment
 	last    moment
@@ -145,38 +146,50 @@ func (b *binding) touch(rule, name string, client netip.Addr, now, until moment)
 	return false
 }
 
-// because adds a reason. Of too many, the one whose life ends first makes room.
-// The shard is locked.
+// because adds a reason. Of too many names, the one whose life ends first makes
+// room and is one of the others from then on. The shard is locked.
 func (b *binding) because(r reason) {
-	if len(b.reasons) < maxReasons {
-		b.reasons = append(b.reasons, r)
-		return
-	}
-	first := 0
+	names, first := 0, -1
 	for i := range b.reasons {
-		if b.reasons[i].until < b.reasons[first].until {
+		if b.reasons[i].subject.name == "" {
+			continue
+		}
+		if names++; first < 0 || b.reasons[i].until < b.reasons[first].until {
 			first = i
 		}
 	}
+	if names < maxReasons {
+		b.reasons = append(b.reasons, r)
+		return
+	}
+	old := b.reasons[first]
 	b.reasons[first] = r
+	b.others(old.subject.rule, old.client, old.last, old.until)
 }
 
-// crowded tells whether the binding has all the reasons that it may have, and
-// this rule's among them, so that another name of the rule adds nothing: on a
-// CDN thousands share an address. The shard is locked.
-func (b *binding) crowded(rule string, now moment) bool {
-	if len(b.reasons) < maxReasons {
-		return false
+// others notes that a rule has more names for the binding than are kept: they
+// share a reason without a name. The shard is locked.
+func (b *binding) others(rule string, client netip.Addr, now, until moment) {
+	if !b.touch(rule, "", client, now, until) {
+		b.reasons = append(b.reasons, reason{subject: &subject{rule: rule}, client: client, first: now, last: now, until: until})
 	}
-	has := false
-	for i := range b.reasons {
-		if b.reasons[i].until <= now {
-			return false
-		}
-		has = has || b.reasons[i].subject.rule == rule
-	}
-	return has
 }
+
+// crowded tells whether the binding has reasons of as many names as are kept,
+// so that another name adds nothing: on a CDN thousands share an address. The
+// shard is locked.
+func (b *binding) crowded(now moment) bool {
+	names := 0
+	for i := range b.reasons {
+		if b.reasons[i].subject.name != "" && b.reasons[i].until > now {
+			names++
+		}
+	}
+	return names >= maxReasons
+}
+
+// compareUntil orders reasons by their ends.
+func (r reason) compareUntil(other reason) int { return cmp.Compare(r.until, other.until) }
 
 // pairTable counts each client's pairs.
 type pairTable struct {

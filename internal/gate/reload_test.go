@@ -41,17 +41,20 @@ func TestSetThatLeavesTheConfigurationIsForgotten(t *testing.T) {
 		k := newFakeKernel()
 		k.declare(web4, v4, 0)
 		k.declare(app4, v4, 0)
-		b := start(t, k, newRule("web", []set.ID{web4}), newRule("app", []set.ID{app4}))
+		b := start(t, k, newRule("web", []set.ID{web4}), newRule("app", []set.ID{app4}, keeping))
 		b.ask("www.example.com.", time.Minute, addr1)
 		old := b.inst
 		b.load(newRule("web", []set.ID{web4}))
 		old.Stop()
-		time.Sleep(2 * sweepEvery)
+		if s := b.gate.Stats(); len(s.Sets) != 1 {
+			t.Errorf("%+v", s)
+		}
+		time.Sleep(lastAnswers + retryMax + 2*tick)
 		if s := b.gate.Stats(); len(s.Sets) != 1 || s.Bindings != 1 {
 			t.Errorf("%+v", s)
 		}
 		if k.life(app4, key4(addr1)) <= 0 {
-			t.Error("its element was deleted: it is to expire")
+			t.Error("its element was deleted")
 		}
 		old = b.inst
 		b.load(newRule("web", []set.ID{web4}), newRule("app", []set.ID{app4}))

@@ -2,8 +2,10 @@ package gate
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 
+	"github.com/namewall/namewall/internal/conntrack"
 	"github.com/namewall/namewall/internal/nft"
 	"github.com/namewall/namewall/internal/set"
 )
@@ -36,6 +38,7 @@ func (k *NFT) Open(events func(nft.Event)) (Session, error) {
 	if err := s.watcher.Ignore(s.Portid()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.netns = o.NetNS
 	features := s.Features()
 	k.features.Store(&features)
 	return s, nil
@@ -45,6 +48,23 @@ type nftSession struct {
 	*nft.Writer
 	reader  *nft.Reader
 	watcher *nft.Watcher
+
+	netns int
+	mu    sync.Mutex       // guards what follows
+	table *conntrack.Table // opened by the first Kill, as few ever need it
+}
+
+func (s *nftSession) Kill(flows []conntrack.Flow) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.table == nil {
+		table, err := conntrack.Open(s.netns)
+		if err != nil {
+			return 0, err
+		}
+		s.table = table
+	}
+	return s.table.Kill(flows)
 }
 
 func (s *nftSession) Set(id set.ID) (nft.Set, error) { return s.reader.Set(id) }
@@ -53,7 +73,17 @@ func (s *nftSession) Elements(of nft.Set, yield func(nft.Element) error) error {
 	return s.reader.Elements(of, yield)
 }
 
-// Close closes all three; the first error is returned.
+func (s *nftSession) Get(of nft.Set, keys ...set.Key) ([]nft.Element, error) {
+	return s.reader.Get(of, keys...)
+}
+
+// Close closes all of it.
 func (s *nftSession) Close() error {
-	return errors.Join(s.watcher.Close(), s.reader.Close(), s.Writer.Close())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	if s.table != nil {
+		err = s.table.Close()
+	}
+	return errors.Join(s.watcher.Close(), s.reader.Close(), s.Writer.Close(), err)
 }

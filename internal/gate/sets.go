@@ -27,6 +27,7 @@ type kernelSet struct {
 	// healed counts the elements that were put back since the log told of it,
 	// and foreign is who last changed the set.
 	healed  atomic.Int64
+	revoked atomic.Int64 // elements that were deleted since then
 	foreign atomic.Pointer[actor]
 	// forgotten: no rule feeds it any more.
 	forgotten atomic.Bool

@@ -25,6 +25,21 @@ type SetStats struct {
 	Size  int // capacity, 0: the set declares none
 }
 
+// configuredSets are those that an active configuration's rules feed.
+func (g *Gate) configuredSets() []*kernelSet {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var all []*kernelSet
+	for _, i := range g.instances {
+		for _, ks := range i.used {
+			if !slices.Contains(all, ks) {
+				all = append(all, ks)
+			}
+		}
+	}
+	return all
+}
+
 // Commits is the number of batches that were sent to the kernel so far. While it
 // stays, nothing new has been promised.
 func (g *Gate) Commits() int64 { return g.commits.Load() }
@@ -40,7 +55,7 @@ func (g *Gate) Stats() Stats {
 		Pairs: g.pairs.most(), MaxPairs: maxPairs,
 		Queued: g.queue.length(),
 	}
-	for _, ks := range g.known() {
+	for _, ks := range g.configuredSets() {
 		st := ks.state.Load()
 		s.Sets = append(s.Sets, SetStats{
 			ID: ks.id, Ready: st.err == nil, Used: int(ks.used.Load()), Size: int(st.size),

@@ -91,6 +91,8 @@ func (g *Gate) prepare(w *write, now moment) (needed bool) {
 	case deletion:
 		// Somebody may have asked for it again since.
 		w.skip = own.gone || own.batch != nil || own.due() > now
+	case revocation:
+		w.skip = own.gone || own.ending == notEnding
 	case healing:
 		w.until = max(w.until, own.until)
 		w.skip = w.until <= now || held >= w.until
@@ -109,7 +111,7 @@ func (w *write) op(now moment) nft.Op {
 	switch w.kind {
 	case newcomer:
 		op.Kind = nft.Add
-	case deletion:
+	case deletion, revocation:
 		op.Kind = nft.Delete
 	default:
 		op.Kind = nft.Refresh
@@ -155,6 +157,8 @@ func (g *Gate) settle(b *batch, i int32, now moment) {
 	}
 	own.batch = nil
 	switch st := own.set.state.Load(); {
+	case own.ending != notEnding:
+		g.settleEnding(s, own, w, st)
 	case w.err == nil && st.err == nil && st.epoch == w.epoch:
 		g.granted(own, w, now)
 	case st.err == nil && own.until > now && (w.err == nil || errors.Is(w.err, errOvertaken)):
@@ -166,6 +170,24 @@ func (g *Gate) settle(b *batch, i int32, now moment) {
 	}
 }
 
+// settleEnding goes on with the ending of a binding after a write, which may be
+// one that was under way before. The shard is locked.
+func (g *Gate) settleEnding(s *shard, own *binding, w *write, st *setState) {
+	switch {
+	case w.kind == revocation && w.err == nil:
+		g.ended(s, own)
+	case w.kind == revocation && w.err != nil && st.err == nil && st.epoch == w.epoch:
+		own.revive() // the kernel won't have it, and has said so
+	default:
+		if w.err == nil && !w.skip {
+			own.held, own.epoch, own.own = max(own.holds(w.epoch), w.until), w.epoch, !w.found
+		}
+		if !g.goOnEnding(own) {
+			g.drop(s, own)
+		}
+	}
+}
+
 // granted notes that the kernel holds what was asked for. The shard is locked.
 func (g *Gate) granted(own *binding, w *write, now moment) {
 	if !w.skip {
@@ -174,7 +196,9 @@ func (g *Gate) granted(own *binding, w *write, now moment) {
 	}
 	own.until = max(own.until, min(w.until, own.held))
 	for i := range own.reasons {
-		g.names.keep(own.reasons[i].subject, own.addr(), own.until)
+		if sub := own.reasons[i].subject; sub.name != "" {
+			g.names.keep(sub, own.addr(), own.until)
+		}
 	}
 }
 

@@ -82,6 +82,16 @@ const usualHits = 32
 // the final dot, and in lower case. If dst has room, nothing is allocated for up
 // to usualHits lines.
 func (m *Matcher) Match(dst []Match, name string, client netip.Addr) []Match {
+	return m.match(dst, name, client, false)
+}
+
+// MatchAnyone is Match for a name of which nobody in particular asks: every rule
+// is taken for one of the clients that it is for.
+func (m *Matcher) MatchAnyone(dst []Match, name string) []Match {
+	return m.match(dst, name, netip.Addr{}, true)
+}
+
+func (m *Matcher) match(dst []Match, name string, client netip.Addr, anyone bool) []Match {
 	var ids [usualHits]uint32
 	var last *owner // whose line we had last
 	var taken bool  // whether that rule takes the name
@@ -92,7 +102,7 @@ func (m *Matcher) Match(dst []Match, name string, client netip.Addr) []Match {
 		l := &m.lines[hits[i]]
 		if l.of != last {
 			last = l.of
-			taken = hits[i] != last.except && last.serves(client)
+			taken = hits[i] != last.except && (anyone || last.serves(client))
 		}
 		if taken {
 			dst = append(dst, Match{Rule: last.rule, Services: l.services})

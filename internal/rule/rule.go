@@ -32,6 +32,8 @@ type Rule struct {
 	MatchChain    bool // patterns are matched with every name of the chain
 	Validated     bool // only answers that the upstream has validated teach the rule
 
+	Revoke Revoke // what becomes of what the rule has promised when it goes
+
 	// Index is the rule's place in its configuration, dense from 0. Whoever
 	// assembles the configuration sets it.
 	Index int

@@ -61,6 +61,9 @@ func drawSnapshot(t *rapid.T) Snapshot {
 			Layout: layout,
 		})
 	}
+	for range rapid.IntRange(0, 4).Draw(t, "rules") {
+		s.Rules = append(s.Rules, Rule{drawWord(t), drawWord(t)})
+	}
 	for range rapid.IntRange(0, 20).Draw(t, "bindings") {
 		at := rapid.IntRange(0, len(s.Sets)-1).Draw(t, "at")
 		n := s.Sets[at].Layout.Len()

@@ -79,8 +79,8 @@ func TestDamage(t *testing.T) {
 		{"the payload of another", func(b []byte) []byte {
 			return append(b[:headerSize], mustEncode(t, small("old"))...)
 		}, ErrDamaged, false},
-		{"the next version", func(b []byte) []byte { binary.BigEndian.PutUint32(b[8:], 2); return b }, ErrVersion, false},
-		{"the next version, shorter", func(b []byte) []byte { binary.BigEndian.PutUint32(b[8:], 2); return b[:20] }, ErrVersion, false},
+		{"the next version", func(b []byte) []byte { binary.BigEndian.PutUint32(b[8:], version+1); return b }, ErrVersion, false},
+		{"the next version, shorter", func(b []byte) []byte { binary.BigEndian.PutUint32(b[8:], version+1); return b[:20] }, ErrVersion, false},
 		{"version 0", func(b []byte) []byte { binary.BigEndian.PutUint32(b[8:], 0); return b }, ErrVersion, false},
 		{"a payload with more", func([]byte) []byte { return sealed(append(payload, 0), now, 9) }, ErrDamaged, true},
 		{"no payload", func([]byte) []byte { return sealed(nil, now, 9) }, ErrDamaged, true},

@@ -42,6 +42,9 @@ func (d *decoder) sets() error {
 		}
 		d.out.Sets[i] = s
 	}
+	for _, r := range d.in.Rules {
+		d.out.Rules = append(d.out.Rules, Rule{Name: string(r.Name), Revoke: string(r.Revoke)})
+	}
 	return nil
 }
 

@@ -22,6 +22,9 @@ func encode(s *Snapshot) ([]byte, error) {
 			return nil, err
 		}
 	}
+	for _, r := range s.Rules {
+		e.out.Rules = append(e.out.Rules, ruleRow{Name: cbor.ByteString(r.Name), Revoke: cbor.ByteString(r.Revoke)})
+	}
 	for i := range s.Bindings {
 		if err := e.binding(s, &s.Bindings[i]); err != nil {
 			return nil, fmt.Errorf("binding %d: %w", i, err)

@@ -11,9 +11,9 @@ import (
 	"github.com/namewall/namewall/internal/set"
 )
 
-var golden = flag.Bool("golden", false, "write testdata/v1 anew; the format is version 1 only as long as nobody has such files")
+var golden = flag.Bool("golden", false, "write testdata/v2 anew; the format is version 2 only as long as nobody has such files")
 
-const goldenFile = "testdata/v1"
+const goldenFile = "testdata/v2"
 
 // goldenSnapshot has something of all that there is.
 func goldenSnapshot() (Snapshot, Instant, uint64) {
@@ -33,6 +33,7 @@ func goldenSnapshot() (Snapshot, Instant, uint64) {
 		{set.ID{Family: set.Bridge, Table: "br", Name: "pairs"}, layout("ipv6_addr . ipv6_addr . inet_proto . inet_service")},
 		{set.ID{Family: set.Netdev, Table: "nd", Name: "unused"}, layout("ipv4_addr . ipv4_addr")},
 	}}
+	s.Rules = []Rule{{"web", "delete"}, {"odd", "kill"}}
 	www := Reason{
 		Rule: "web", Name: "www.example.com.", Chain: "www.example.com. > cdn.example.net.", Client: client4,
 		First: 90 * time.Second, Last: 1500 * time.Millisecond, Left: time.Hour + time.Millisecond,
@@ -55,8 +56,8 @@ func goldenSnapshot() (Snapshot, Instant, uint64) {
 	return s, taken, 0x0102030405060708
 }
 
-// A file that was written by the first namewall that wrote version 1 is read by
-// all that read version 1, and written alike.
+// A file that was written by the first namewall that wrote version 2 is read by
+// all that read version 2, and written alike.
 func TestGolden(t *testing.T) {
 	s, taken, serial := goldenSnapshot()
 	file := sealed(mustEncode(t, s), taken, serial)

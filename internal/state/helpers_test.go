@@ -36,7 +36,7 @@ var web4 = Set{ID: set.ID{Family: set.Inet, Table: "filter", Name: "web4"}}
 // small is a snapshot of two bindings for which rule is the reason. They end
 // after an hour and after two.
 func small(rule string) Snapshot {
-	s := Snapshot{Sets: []Set{web4}}
+	s := Snapshot{Sets: []Set{web4}, Rules: []Rule{{rule, "keep"}}}
 	for i := range byte(2) {
 		life := time.Duration(i+1) * time.Hour
 		s.Bindings = append(s.Bindings, Binding{
@@ -63,7 +63,7 @@ func rule(t testing.TB, s Snapshot) string {
 // expect is what has to be there of s after a save and a load with passed in
 // between: an independent account of encode, decode and age.
 func expect(s Snapshot, passed time.Duration) Snapshot {
-	e := Snapshot{Sets: s.Sets}
+	e := Snapshot{Sets: s.Sets, Rules: s.Rules}
 	ms := func(d time.Duration) time.Duration { return max(0, d).Truncate(time.Millisecond) }
 	ago := func(d time.Duration) time.Duration {
 		if d = ms(d); d > math.MaxInt64-passed {

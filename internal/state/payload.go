@@ -18,6 +18,7 @@ type payload struct {
 	_ struct{} `cbor:",toarray"`
 
 	Sets    []setRow
+	Rules   []ruleRow
 	Words   []cbor.ByteString // rules, names and chains, each once; bytes, as names are
 	Clients []netip.Addr      // each once; 4 or 16 bytes and the zone, none if invalid
 
@@ -39,6 +40,13 @@ type setRow struct {
 	_ struct{} `cbor:",toarray"`
 
 	Family, Table, Name, Layout string
+}
+
+// ruleRow is a rule, with a choice in the Corefile's words.
+type ruleRow struct {
+	_ struct{} `cbor:",toarray"`
+
+	Name, Revoke cbor.ByteString
 }
 
 // The modes are immutable. Encoding is deterministic (RFC 8949 §4.2.1), so that

@@ -15,7 +15,14 @@ import (
 type Snapshot struct {
 	Taken    Instant
 	Sets     []Set
+	Rules    []Rule // those that reasons name
 	Bindings []Binding
+}
+
+// Rule is a rule as it was when it gave reasons.
+type Rule struct {
+	Name   string
+	Revoke string // the Corefile's word for what becomes of its bindings without it
 }
 
 // Set is a set that bindings are in.
@@ -60,7 +67,7 @@ type Loaded struct {
 // the memory that a file can ask for.
 const (
 	MaxBindings = 1 << 20
-	MaxReasons  = 8 // of one binding
+	MaxReasons  = 16 // of one binding
 )
 
 // age takes away what has passed since the snapshot was taken, and with it the

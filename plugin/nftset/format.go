@@ -43,6 +43,7 @@ func format(r *rule.Rule, lines rule.Lines) string {
 	}
 	line("targets", choose(r.FollowTargets, "follow", "ignore"))
 	line("match", choose(r.MatchChain, "chain", "query"))
+	line("revoke", r.Revoke.String())
 	b.WriteString("}\n")
 	return b.String()
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/dns64"
@@ -85,12 +86,21 @@ func (i *instance) tell(s gate.Stats) {
 // well under a second.
 const settleMax = 3 * time.Second
 
-// stop ends the configuration: another has taken its place, or the process is
-// about to end. In the second case questions still come.
+// stop ends the configuration if another has taken its place. If the process is
+// about to end nothing is stopped: questions still come, and no promise ends.
+//
+// caddy doesn't say which it is, but keeps its list of instances locked while it
+// shuts them down, so that the list is waited for elsewhere: either the process
+// is gone by then, or the list has an instance, and it isn't this one.
 func (i *instance) stop() error {
-	if i.active != nil {
-		i.active.Stop()
+	if i.active == nil {
+		return nil
 	}
+	go func() {
+		if len(caddy.Instances()) > 0 && !i.cfg.inCharge() {
+			i.active.Stop()
+		}
+	}()
 	return nil
 }
 

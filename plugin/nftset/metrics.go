@@ -74,12 +74,33 @@ var (
 		Help:      "Elements that were put back after another program had taken them out or shortened their lives.",
 	})
 
+	revokedElements = promauto.NewCounter(prometheus.CounterOpts{
+		Namespace: plugin.Namespace,
+		Subsystem: directive,
+		Name:      "revoked_elements_total",
+		Help:      "Elements that were deleted because the configuration no longer gives them.",
+	})
+
+	killedConnections = promauto.NewCounter(prometheus.CounterOpts{
+		Namespace: plugin.Namespace,
+		Subsystem: directive,
+		Name:      "killed_connections_total",
+		Help:      "Connections that were ended with revoked elements.",
+	})
+
 	foreignChanges = promauto.NewCounterVec(prometheus.CounterOpts{
 		Namespace: plugin.Namespace,
 		Subsystem: directive,
 		Name:      "foreign_changes_total",
 		Help:      "Changes that other programs made to sets which rules feed, by the process's name as the kernel has it.",
 	}, []string{"process"})
+
+	auditLosses = promauto.NewCounter(prometheus.CounterOpts{
+		Namespace: plugin.Namespace,
+		Subsystem: directive,
+		Name:      "audit_losses_total",
+		Help:      "Times that an audit found elements missing of which no kernel event had told, so that the set was read anew.",
+	})
 
 	eventOverruns = promauto.NewCounter(prometheus.CounterOpts{
 		Namespace: plugin.Namespace,
@@ -119,7 +140,10 @@ func (o *observer) Foreign(process string) {
 	foreignChanges.WithLabelValues(o.processes.label(process)).Inc()
 }
 
-func (*observer) Overrun() { eventOverruns.Inc() }
+func (*observer) Lost()                  { auditLosses.Inc() }
+func (*observer) Overrun()               { eventOverruns.Inc() }
+func (*observer) Revoked(elements int)   { revokedElements.Add(float64(elements)) }
+func (*observer) Killed(connections int) { killedConnections.Add(float64(connections)) }
 
 // counters are a handler's answers_total by server, looked up once: the answer
 // path has no time for labels.

@@ -48,6 +48,7 @@ func (p *parser) rule(name string) (*source, error) {
 		"targets":  rp.targets,
 		"match":    rp.match,
 		"require":  rp.require,
+		"revoke":   rp.revoke,
 	})
 	if err != nil {
 		return nil, err
@@ -236,4 +237,17 @@ func (p *ruleParser) targets(args []string) error {
 func (p *ruleParser) match(args []string) (err error) {
 	p.source.rule.MatchChain, err = p.choice("match", args, "query", "chain")
 	return err
+}
+
+func (p *ruleParser) revoke(args []string) error {
+	word, err := p.single("revoke", args)
+	if err != nil {
+		return err
+	}
+	choice, ok := rule.ParseRevoke(word)
+	if !ok {
+		return p.c.Errf("'revoke' takes 'delete', 'keep' or 'kill', not '%s'", word)
+	}
+	p.source.rule.Revoke = choice
+	return nil
 }

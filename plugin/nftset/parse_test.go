@@ -75,6 +75,7 @@ func TestEveryOption(t *testing.T) {
     targets ignore
     match chain
     require validated
+    revoke kill
 }
 `)
 	r := cfg.Rules[0]
@@ -97,7 +98,7 @@ func TestEveryOption(t *testing.T) {
 	if got := words(r.Except); !cmp.Equal(got, []string{"test.fusionreactor.io", "*.test.fusionreactor.io"}) {
 		t.Errorf("except %q", got)
 	}
-	if r.Mode != rule.Feed || r.Limit != 12 || r.FollowTargets || !r.MatchChain || !r.Validated || r.Wait != 500*time.Millisecond {
+	if r.Mode != rule.Feed || r.Limit != 12 || r.FollowTargets || !r.MatchChain || !r.Validated || r.Wait != 500*time.Millisecond || r.Revoke != rule.RevokeKill {
 		t.Errorf("got %+v", r)
 	}
 	if r.Lifetime != (rule.Lifetime{Min: 90 * time.Second, Max: 7 * day, Grace: 30 * time.Second}) {
@@ -194,7 +195,9 @@ func TestErrors(t *testing.T) {
 		"after brace":   {with() + "nftset x {\n set inet filter x\n name a\n} y", []string{":9 ", "unexpected 'y' after '}'"}},
 		"nested":        {with("name a {", "b", "}"), []string{":4 ", "unexpected '{' after 'name'"}},
 		"bare word":     {with("wait"), []string{":4 ", "'wait' needs a value"}},
-		"unknown":       {with("timeout 5s"), []string{":4 ", "unknown option 'timeout'", "allow, clients, except, lifetime, limit, match, mode, name, pass, require, set, targets, wait"}},
+		"revoke":        {with("revoke later"), []string{":4 ", "'revoke' takes 'delete', 'keep' or 'kill', not 'later'"}},
+		"revoke twice":  {with("revoke keep", "revoke kill"), []string{":5 ", "'revoke'"}},
+		"unknown":       {with("timeout 5s"), []string{":4 ", "unknown option 'timeout'", "allow, clients, except, lifetime, limit, match, mode, name, pass, require, revoke, set, targets, wait"}},
 		"node's":        {"nftset {\n wait 5s\n}", []string{":2 ", "unknown option 'wait'", "allow, mode, pass, state"}},
 		"relative":      {"nftset {\n state var\n}", []string{":2 ", "'var' is no absolute path: write it like /var/lib/namewall"}},
 		"two states":    {"nftset {\n state /a\n state /b\n}", []string{":3 ", "state"}},

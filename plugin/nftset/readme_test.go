@@ -154,7 +154,7 @@ func TestReadmeDefaults(t *testing.T) {
 	if bare := format(mustParse(t, with()).Rules[0], rule.Lines{}); told != bare {
 		t.Errorf("README.md has\n%s\na rule without options is\n%s", told, bare)
 	}
-	if n := len(strings.Fields(strings.ReplaceAll(defaults, " ", "_"))); n != 6 {
-		t.Errorf("%d defaults, want 6", n)
+	if n := len(strings.Fields(strings.ReplaceAll(defaults, " ", "_"))); n != 7 {
+		t.Errorf("%d defaults, want 7", n)
 	}
 }
