@@ -33,8 +33,10 @@ func (i *Instance) restore() {
 	if len(r.left.used) > 0 {
 		i.gate.retire(r.left)
 	}
-	i.gate.log.Infof("took over %d of %d promises from the state file; to be revoked, because the configuration has changed: %d",
-		r.restored, len(i.earlier.Bindings), r.ending)
+	i.gate.log.Infof("took over %d of %d promises from the state file", r.restored, len(i.earlier.Bindings))
+	if r.ending > 0 {
+		i.gate.log.Infof("the configuration no longer gives %d of them, which are revoked", r.ending)
+	}
 	i.earlier = state.Snapshot{}
 }
 

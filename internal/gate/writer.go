@@ -176,7 +176,7 @@ func (g *Gate) settleEnding(s *shard, own *binding, w *write, st *setState) {
 	switch {
 	case w.kind == revocation && w.err == nil:
 		g.ended(s, own)
-	case w.kind == revocation && w.err != nil && st.err == nil && st.epoch == w.epoch:
+	case w.kind == revocation && w.err != nil && !errors.Is(w.err, errOvertaken) && st.err == nil && st.epoch == w.epoch:
 		own.revive() // the kernel won't have it, and has said so
 	default:
 		if w.err == nil && !w.skip {
