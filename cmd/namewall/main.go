@@ -6,6 +6,7 @@
 //	namewall serve      run the server
 //	namewall check      compare a Corefile with the kernel's sets
 //	namewall nft        print the sets that a Corefile needs
+//	namewall import     turn another program's sets into rules
 //	namewall version    say what this binary is made of
 //
 // It exits with 0 if all is well, 1 if not, and 2 if it was called wrongly.
@@ -88,7 +89,7 @@ func rootCommand() *cobra.Command {
 	})
 	root.SetVersionTemplate("{{.Version}}")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), checkCommand(), nftCommand(), versionCommand(), setsCommand())
+	root.AddCommand(serveCommand(), checkCommand(), nftCommand(), importCommand(), versionCommand(), setsCommand())
 	return root
 }
 

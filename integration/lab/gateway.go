@@ -86,13 +86,19 @@ func (l *Lab) serve(wrapper []string, corefile string) *Namewall {
 // Corefile, and returns what it prints.
 func (l *Lab) Command(corefile string, command ...string) (string, error) {
 	l.t.Helper()
+	n := &Namewall{lab: l, dir: l.t.TempDir()}
+	n.write(corefile)
+	return l.Tool(append(command, "-conf", n.corefile())...)
+}
+
+// Tool runs the binary in the gateway, and returns what it prints.
+func (l *Lab) Tool(args ...string) (string, error) {
+	l.t.Helper()
 	binary, err := namewall.path()
 	if err != nil {
 		l.t.Fatalf("%v", err)
 	}
-	n := &Namewall{lab: l, dir: l.t.TempDir()}
-	n.write(corefile)
-	return l.Gateway.Run(nil, append(append([]string{binary}, command...), "-conf", n.corefile())...)
+	return l.Gateway.Run(nil, append([]string{binary}, args...)...)
 }
 
 func (n *Namewall) corefile() string { return filepath.Join(n.dir, "Corefile") }

@@ -87,8 +87,14 @@ type Element struct {
 // Elements reads a set of table inet filter.
 func (l *Lab) Elements(set string) []Element {
 	l.t.Helper()
+	return l.elements("inet filter " + set)
+}
+
+// elements reads the set of this family, table and name.
+func (l *Lab) elements(set string) []Element {
+	l.t.Helper()
 	var elements []Element
-	for _, object := range l.list("list set inet filter " + set) {
+	for _, object := range l.list("list set " + set) {
 		if object.Set == nil {
 			continue
 		}
@@ -106,8 +112,14 @@ func (l *Lab) Elements(set string) []Element {
 // Keys reads the keys of a set of table inet filter.
 func (l *Lab) Keys(set string) []string {
 	l.t.Helper()
+	return l.KeysOf("inet filter " + set)
+}
+
+// KeysOf reads the keys of the set of this family, table and name.
+func (l *Lab) KeysOf(set string) []string {
+	l.t.Helper()
 	var keys []string
-	for _, e := range l.Elements(set) {
+	for _, e := range l.elements(set) {
 		keys = append(keys, e.Key)
 	}
 	return keys

@@ -9,6 +9,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 needed='
 curl      curl
 dig       bind9-dnsutils
+dnsmasq   dnsmasq-base
 gcc       gcc
 getent    libc-bin
 ip        iproute2

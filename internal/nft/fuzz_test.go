@@ -14,12 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// seed adds the captures, whole and message by message, and what a kernel says
-// only when something is wrong.
+// seed adds the captures, whole and message by message.
 func seed(f *testing.F) {
-	f.Add(doneReply(1, unix.EINTR))
-	f.Add(explained(2, unix.EINVAL, true))
-	f.Add(explained(2, unix.EINVAL, false))
 	files, err := filepath.Glob(captures + "/*")
 	if err != nil || len(files) == 0 {
 		f.Fatalf("no captures in %s: %v", captures, err)
@@ -75,48 +71,35 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzEvents has a Watcher take in datagrams of events, and what is cut off told
-// as a loss.
+// FuzzEvents takes in a stream of events.
 func FuzzEvents(f *testing.F) {
 	seed(f)
-	f.Add([]byte("something else"))
-	s, err := newSocket(Options{}, 0, receiveBuffer) // on which nothing comes
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() { _ = s.close() })
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var last Event
-		w := Watcher{sock: s, in: make([]byte, receiveLen)}
-		w.deliver = func(e Event) {
-			if last = e; e.Kind >= Ended {
+		var tr transaction
+		deliver := func(e Event) {
+			if e.Kind >= Ended {
 				t.Errorf("%+v", e)
 			}
-			if len(w.pending.events) > eventMax {
-				t.Errorf("%d events", len(w.pending.events))
+		}
+		for len(b) > 0 {
+			m, rest, ok := nextMessage(b)
+			if !ok {
+				return
+			}
+			b = rest
+			complete := tr.add(m)
+			if len(tr.events) > eventMax {
+				t.Errorf("%d events", len(tr.events))
+			}
+			if complete {
+				tr.flush(deliver)
 			}
 		}
-		w.handle(b)
-		if !whole(b) && (last.Kind != Overrun || len(w.pending.events) > 0) {
-			t.Errorf("cut off, but the last that is told is %+v", last)
-		}
-		w.pending.flush(w.deliver)
+		tr.flush(deliver)
 	})
 }
 
-// whole tells whether b consists of whole messages.
-func whole(b []byte) bool {
-	for len(b) > 0 {
-		_, rest, ok := nextMessage(b)
-		if !ok {
-			return false
-		}
-		b = rest
-	}
-	return true
-}
-
-// FuzzReplies has a Reader, a Writer and the probe talk to who answers anything.
+// FuzzReplies has a Reader and a Writer talk to who answers anything.
 func FuzzReplies(f *testing.F) {
 	seed(f)
 	f.Add(errorReply(3, 0))
@@ -138,11 +121,6 @@ func FuzzReplies(f *testing.F) {
 		err = k.writer(Features{}).Commit(ops)
 		if err == nil && ops[0].Err == nil && ops[1].Err == nil && !acknowledges(b, 3) {
 			t.Error("taken for success")
-		}
-
-		asks := batch{link: newLink(&fakeKernel{answer: answer})}
-		if f, err := probe(&asks); err == nil {
-			t.Errorf("probed %+v, by one answer to all questions", f)
 		}
 	})
 }
