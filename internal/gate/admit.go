@@ -144,7 +144,7 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	ks, epoch := gr.kernelSet(), gr.state.epoch
 	need := now + gr.lives.needed
 	until := now + gr.lives.written
-	at := ks.slot(gr.key)
+	at := ks.slot(gr.key, gr.state.layout)
 	s, h := g.locate(at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,7 +186,7 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	kind := extension
 	if b == nil {
 		kind = newcomer
-		if b, fate = g.create(s, h, at, ks, gr.state.layout); fate != Unjudged {
+		if b, fate = g.create(s, h, at, ks); fate != Unjudged {
 			return fate, true
 		}
 	}

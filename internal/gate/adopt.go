@@ -65,6 +65,7 @@ func (k *keeper) adopt(l *link, ks *kernelSet, info nft.Set) {
 			k.note(ks, info.Layout, epoch, e, false) // refill follows
 		}
 		ks.fullUntil.Store(0)
+		ks.trouble.Store(nil) // which an earlier life of the set had
 		ks.become(unread, setState{layout: info.Layout, known: true, epoch: epoch, handle: info.Handle, size: info.Size})
 	}
 	ks.mu.Unlock()
@@ -90,13 +91,12 @@ func (k *keeper) adopt(l *link, ks *kernelSet, info nft.Set) {
 }
 
 // learn notes the layout of a set whose state is st, in which it can't be fed,
-// and returns the state that follows. Bindings of another layout are forgotten:
-// their keys mean nothing any more.
+// and returns the state that follows. Bindings of another layout are kept to
+// their ends: a ruleset that was wrong is put right again.
 func (k *keeper) learn(ks *kernelSet, st *setState, l set.Layout) *setState {
 	if st.known && st.layout == l {
 		return st
 	}
-	k.each(func(b *binding) bool { return b.set != ks || b.layout == l })
 	next := *st
 	next.layout, next.known = l, true
 	if learnt := ks.become(st, next); learnt != nil {
@@ -107,14 +107,14 @@ func (k *keeper) learn(ks *kernelSet, st *setState, l set.Layout) *setState {
 
 // take notes one element that the kernel holds.
 func (k *keeper) take(ks *kernelSet, layout set.Layout, epoch uint32, e nft.Element) {
-	at := ks.slot(e.Key)
+	at := ks.slot(e.Key, layout)
 	s, h := k.locate(at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.find(h, at)
 	if b == nil {
 		var fate Fate
-		if b, fate = k.create(s, h, at, ks, layout); fate != Unjudged {
+		if b, fate = k.create(s, h, at, ks); fate != Unjudged {
 			return // over a budget: the element stays, and is written again when it is needed
 		}
 	}
@@ -159,9 +159,12 @@ func (k *keeper) refill(ks *kernelSet, epoch uint32) {
 	})
 }
 
-// restore queues the write that gives a binding back what it was promised. Its
-// shard is locked.
+// restore queues the write that gives a binding back what it was promised, unless
+// the set has another layout for now. Its shard is locked.
 func (g *Gate) restore(b *binding, epoch uint32) {
+	if b.set.state.Load().layout != b.at.layout {
+		return
+	}
 	b.writing = b.until
 	b.batch, b.index = g.queue.add(write{kind: healing, binding: b, epoch: epoch, until: b.until})
 	b.set.healed.Add(1)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/namewall/namewall/internal/nft"
+	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
 )
 
@@ -225,6 +226,59 @@ func TestPermanentElementsOfAnEarlierLife(t *testing.T) {
 		synctest.Wait()
 		if s := b.gate.Stats(); s.Bindings != 0 || s.Sets[0].Used != 0 {
 			t.Errorf("%d bindings, %d in the set that is empty", s.Bindings, s.Sets[0].Used)
+		}
+	})
+}
+
+// A ruleset that declares a set with another type, and is put right again: what
+// was promised is put back with what is left of it, and the keys of the other
+// type, though as long, are not taken for it meanwhile.
+func TestPromisesOutliveAnotherLayout(t *testing.T) {
+	ports := set.Layout{Port: true} // in as many bytes as a pair of addresses
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, pairs4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		b.ask("www.example.com.", time.Minute, addr1, addr2)
+		promised := pairs4.Key(client, addr1, set.Service{})
+		life := k.life(web4, promised)
+
+		k.replace(web4, ports, 0)
+		k.put(web4, promised, time.Hour)
+		synctest.Wait()
+		if n := k.count(web4); n != 1 {
+			t.Errorf("%d elements in a set of another type", n)
+		}
+		time.Sleep(10 * time.Second)
+		k.replace(web4, pairs4, 0)
+		synctest.Wait()
+		if got := k.life(web4, promised); got != life-10*time.Second {
+			t.Errorf("put back for %v, it was %v", got, life)
+		}
+		time.Sleep(2 * rule.DefaultMin)
+		synctest.Wait()
+		if s := b.gate.Stats(); s.Bindings != 0 {
+			t.Errorf("%d bindings are kept for ever", s.Bindings)
+		}
+	})
+}
+
+// What was wrong with the elements of a set is over when the set is declared
+// anew.
+func TestTroubleEndsWithTheSetsLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 1)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		b.ask("www.example.com.", time.Minute, addr1)
+		b.ask("www.example.com.", time.Minute, addr2)
+		if len(b.gate.Problems()) != 1 {
+			t.Fatalf("a full set: %v", b.gate.Problems())
+		}
+		k.replace(web4, v4, 2)
+		synctest.Wait()
+		if p := b.gate.Problems(); len(p) > 0 {
+			t.Errorf("a larger set: %v", p)
 		}
 	})
 }

@@ -6,19 +6,20 @@ import (
 	"github.com/namewall/namewall/internal/set"
 )
 
-// slot names one element: a key in a set.
+// slot names one element: a key in a set. The same bytes are another key in a
+// set of another layout.
 type slot struct {
-	set uint32 // kernelSet.number
-	key set.Key
+	set    uint32 // kernelSet.number
+	layout set.Layout
+	key    set.Key
 }
 
 // binding is the promise that a key is in a set until a deadline. Its shard's
 // mutex guards it.
 type binding struct {
-	at     slot
-	set    *kernelSet
-	layout set.Layout
-	epoch  uint32 // the life of the set in which held was true
+	at    slot
+	set   *kernelSet
+	epoch uint32 // the life of the set in which held was true
 
 	until moment // what clients were promised; 0: nothing yet
 	held  moment // the kernel holds the element until then, forever: permanent; 0: it doesn't
@@ -52,17 +53,17 @@ func (b *binding) holds(epoch uint32) moment {
 // the kernel holds nothing that has to be known.
 func (b *binding) due() moment { return max(b.until, b.held) }
 
-// pairOf is the client of a key of pairs.
-func pairOf(layout set.Layout, key set.Key) (netip.Addr, bool) {
-	if !layout.Pair {
+// pair is the client of a key of pairs.
+func (at *slot) pair() (client netip.Addr, ok bool) {
+	if !at.layout.Pair {
 		return netip.Addr{}, false
 	}
-	client, _, _, ok := layout.Split(key)
+	client, _, _, ok = at.layout.Split(at.key)
 	return client, ok
 }
 
 // addr is the address of the remote service in a binding's key.
 func (b *binding) addr() netip.Addr {
-	_, addr, _, _ := b.layout.Split(b.at.key)
+	_, addr, _, _ := b.at.layout.Split(b.at.key)
 	return addr
 }

@@ -76,7 +76,7 @@ func (g *Gate) note(ks *kernelSet, layout set.Layout, epoch uint32, e nft.Event,
 	if e.Kind == nft.ElementNew {
 		held = g.heldUntil(e.Element)
 	}
-	at := ks.slot(e.Element.Key)
+	at := ks.slot(e.Element.Key, layout)
 	s, h := g.locate(at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +86,7 @@ func (g *Gate) note(ks *kernelSet, layout set.Layout, epoch uint32, e nft.Event,
 			return
 		}
 		var fate Fate
-		if b, fate = g.create(s, h, at, ks, layout); fate != Unjudged {
+		if b, fate = g.create(s, h, at, ks); fate != Unjudged {
 			return
 		}
 	}

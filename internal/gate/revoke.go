@@ -149,7 +149,7 @@ func (g *Gate) ended(s *shard, b *binding) {
 
 // part is the binding's key, taken apart.
 func (b *binding) part() part {
-	p := part{set: b.set.id, layout: b.layout}
-	p.client, p.addr, p.service, _ = b.layout.Split(b.at.key)
+	p := part{set: b.set.id, layout: b.at.layout}
+	p.client, p.addr, p.service, _ = b.at.layout.Split(b.at.key)
 	return p
 }

@@ -108,8 +108,10 @@ func (ks *kernelSet) lose(now moment, err error) *setState {
 	}
 }
 
-// slot is the place of a key of this set.
-func (ks *kernelSet) slot(key set.Key) slot { return slot{key: key, set: ks.number} }
+// slot is the place of a key of this set, when the set has this layout.
+func (ks *kernelSet) slot(key set.Key, layout set.Layout) slot {
+	return slot{set: ks.number, layout: layout, key: key}
+}
 
 // full tells whether newcomers are refused for now.
 func (ks *kernelSet) full(now moment) bool { return int64(now) < ks.fullUntil.Load() }

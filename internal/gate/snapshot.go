@@ -22,7 +22,7 @@ func (g *Gate) Snapshot(taken state.Instant) state.Snapshot {
 		if until <= now || b.set.forgotten.Load() {
 			return true
 		}
-		in := state.Set{ID: b.set.id, Layout: b.layout}
+		in := state.Set{ID: b.set.id, Layout: b.at.layout}
 		n, known := index[in]
 		if !known {
 			n = len(s.Sets)

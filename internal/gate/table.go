@@ -3,8 +3,6 @@ package gate
 import (
 	"hash/maphash"
 	"sync"
-
-	"github.com/namewall/namewall/internal/set"
 )
 
 // shardCount spreads answers over locks: many more than cores, so that two
@@ -64,14 +62,14 @@ func (s *shard) remove(h uint64, b *binding) {
 
 // create makes room for a slot. If a budget is reached it tells which fate that
 // means for a newcomer. The shard is locked.
-func (g *Gate) create(s *shard, h uint64, at slot, ks *kernelSet, layout set.Layout) (*binding, Fate) {
+func (g *Gate) create(s *shard, h uint64, at slot, ks *kernelSet) (*binding, Fate) {
 	if g.bindings.Load() >= maxBindings {
 		return nil, Budget
 	}
-	if client, pair := pairOf(layout, at.key); pair && !g.pairs.take(client) {
+	if client, pair := at.pair(); pair && !g.pairs.take(client) {
 		return nil, Limit
 	}
-	b := &binding{at: at, set: ks, layout: layout}
+	b := &binding{at: at, set: ks}
 	s.put(h, b)
 	g.bindings.Add(1)
 	ks.used.Add(1)
@@ -83,7 +81,7 @@ func (g *Gate) drop(s *shard, b *binding) {
 	s.remove(maphash.Comparable(g.seed, b.at), b)
 	g.bindings.Add(-1)
 	b.set.used.Add(-1)
-	if client, pair := pairOf(b.layout, b.at.key); pair {
+	if client, pair := b.at.pair(); pair {
 		g.pairs.give(client)
 	}
 }

@@ -141,9 +141,9 @@ func TestAskedForAgainBeforeTheDeletion(t *testing.T) {
 		go b.ask("other.example.com.", time.Second, addr2) // a batch that is under way
 		time.Sleep(11 * time.Second)
 		ks := b.gate.known()[0]
-		s, h := b.gate.locate(ks.slot(key4(addr1)))
+		s, h := b.gate.locate(ks.slot(key4(addr1), v4))
 		s.mu.Lock()
-		dying := s.find(h, ks.slot(key4(addr1)))
+		dying := s.find(h, ks.slot(key4(addr1), v4))
 		s.mu.Unlock()
 		b.gate.queue.delete(write{binding: dying, epoch: ks.state.Load().epoch})
 		done := make(chan *Question)
