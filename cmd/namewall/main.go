@@ -4,6 +4,8 @@
 // It is CoreDNS with the nftset plugin, and commands for those who operate it:
 //
 //	namewall serve      run the server
+//	namewall status     say whether a running one is ready, and what it holds
+//	namewall list       list what it holds in its sets, and why
 //	namewall check      compare a Corefile with the kernel's sets
 //	namewall nft        print the sets that a Corefile needs
 //	namewall import     turn another program's sets into rules
@@ -89,7 +91,8 @@ func rootCommand() *cobra.Command {
 	})
 	root.SetVersionTemplate("{{.Version}}")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), checkCommand(), nftCommand(), importCommand(), versionCommand(), setsCommand())
+	root.AddCommand(serveCommand(), statusCommand(), listCommand(), checkCommand(), nftCommand(),
+		importCommand(), versionCommand(), setsCommand())
 	return root
 }
 

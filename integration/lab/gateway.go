@@ -78,7 +78,7 @@ func (l *Lab) serve(wrapper []string, corefile string) *Namewall {
 	n := &Namewall{lab: l, dir: filepath.Dir(NewCert(l.t, "localhost").CertFile)}
 	n.write(corefile)
 	command := append(append([]string(nil), wrapper...), binary, "serve", "-conf", n.corefile())
-	n.Process = l.Gateway.Start(l.t, func(c *exec.Cmd) { c.Dir = n.dir }, "namewall", command...)
+	n.Process = l.Gateway.Start(l.t, n.inOwnDirs, "namewall", command...)
 	return n
 }
 
@@ -101,15 +101,37 @@ func (l *Lab) Tool(args ...string) (string, error) {
 	return l.Gateway.Run(nil, append([]string{binary}, args...)...)
 }
 
+// Asks runs one of the binary's commands that ask a running one, and returns what
+// it prints.
+func (n *Namewall) Asks(command ...string) (string, error) {
+	n.lab.t.Helper()
+	binary, err := namewall.path()
+	if err != nil {
+		n.lab.t.Fatalf("%v", err)
+	}
+	return n.lab.Gateway.Run(n.inOwnDirs, append([]string{binary}, command...)...)
+}
+
+// inOwnDirs has a command work in the process's own directory, and find its control
+// socket there: the lab's processes share this machine's files.
+func (n *Namewall) inOwnDirs(c *exec.Cmd) {
+	c.Dir = n.dir
+	c.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+filepath.Join(n.dir, "run"))
+}
+
 func (n *Namewall) corefile() string { return filepath.Join(n.dir, "Corefile") }
 
-// stateDir is where shown Corefiles keep their state. The lab's processes share
-// this machine's files, so theirs is beside their Corefile.
-const stateDir = "/var/lib/namewall"
+// stateDir and runDir are where shown Corefiles keep their state and have their
+// control socket. The lab's processes share this machine's files, so theirs are
+// beside their Corefile.
+const (
+	stateDir = "/var/lib/namewall"
+	runDir   = "/run/namewall"
+)
 
 func (n *Namewall) write(corefile string) {
 	n.lab.t.Helper()
-	corefile = strings.ReplaceAll(corefile, stateDir, filepath.Join(n.dir, "state"))
+	corefile = strings.NewReplacer(stateDir, filepath.Join(n.dir, "state"), runDir, filepath.Join(n.dir, "run")).Replace(corefile)
 	if err := os.WriteFile(n.corefile(), []byte(corefile), 0o600); err != nil {
 		n.lab.t.Fatalf("%v", err)
 	}

@@ -26,9 +26,10 @@ type kernelSet struct {
 	lost      atomic.Bool // and its elements, although the set may be the same
 	// healed counts the elements that were put back since the log told of it,
 	// and foreign is who last changed the set.
-	healed  atomic.Int64
-	revoked atomic.Int64 // elements that were deleted since then
-	foreign atomic.Pointer[actor]
+	healed   atomic.Int64
+	revoked  atomic.Int64 // elements that were deleted since then
+	foreign  atomic.Pointer[actor]
+	lastHeal atomic.Pointer[Heal]
 	// forgotten: no rule feeds it any more.
 	forgotten atomic.Bool
 	owing     atomic.Bool // something that was to be put back was refused

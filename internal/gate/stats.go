@@ -2,6 +2,7 @@ package gate
 
 import (
 	"slices"
+	"time"
 
 	"github.com/namewall/namewall/internal/set"
 )
@@ -17,12 +18,48 @@ type Stats struct {
 	Sets                  []SetStats
 }
 
+// Usage is how much of a budget is used, by its name in metrics.
+type Usage struct {
+	Name        string
+	Used, Limit int
+}
+
+// Budgets are all of them.
+func (s *Stats) Budgets() []Usage {
+	return []Usage{
+		{"bindings", s.Bindings, s.MaxBindings},
+		{"names", s.Names, s.MaxNames},
+		{"targets", s.Targets, s.MaxTargets},
+		{"held_answers", s.Held, s.MaxHeld},
+		{"client_pairs", s.Pairs, s.MaxPairs},
+	}
+}
+
 // SetStats are one set's.
 type SetStats struct {
 	ID    set.ID
 	Ready bool
 	Used  int // elements that the gate knows of
 	Size  int // capacity, 0: the set declares none
+
+	Layout   set.Layout // meaningful if Known
+	Known    bool
+	LastHeal *Heal // nil: nothing was ever put back
+}
+
+// Heal tells when promised elements of a set were put back.
+type Heal struct {
+	At       time.Time
+	Elements int
+	by       *actor
+}
+
+// By is the process that had changed the set last, "" and 0 if that is unknown.
+func (h *Heal) By() (name string, pid int) {
+	if h.by == nil {
+		return "", 0
+	}
+	return h.by.name, h.by.pid
 }
 
 // configuredSets are those that an active configuration's rules feed.
@@ -59,6 +96,7 @@ func (g *Gate) Stats() Stats {
 		st := ks.state.Load()
 		s.Sets = append(s.Sets, SetStats{
 			ID: ks.id, Ready: st.err == nil, Used: int(ks.used.Load()), Size: int(st.size),
+			Layout: st.layout, Known: st.known, LastHeal: ks.lastHeal.Load(),
 		})
 	}
 	slices.SortFunc(s.Sets, func(a, b SetStats) int { return a.ID.Compare(b.ID) })

@@ -5,6 +5,7 @@ import (
 
 	"github.com/coredns/caddy"
 
+	"github.com/namewall/namewall/internal/control"
 	"github.com/namewall/namewall/internal/rule"
 )
 
@@ -35,6 +36,9 @@ type Node struct {
 	// feeder, whatever it says itself. `mode enforce` here says nothing that a
 	// rule could not take back, as it is what rules do anyway.
 	Feed bool
+
+	// Control is the path of the control socket; "": none.
+	Control string
 
 	// State is the directory of the state file, an absolute path; "": none.
 	State string
@@ -118,6 +122,9 @@ func (cfg *Config) SetPlace(r *rule.Rule, i int) Place { return cfg.sources[r.Na
 // finish applies the node's settings, which may stand anywhere in the Corefile,
 // to all rules. It is called once, after the last block has been parsed.
 func (cfg *Config) finish() error {
+	if cfg.Node.Place == (Place{}) {
+		cfg.Node.Control = control.DefaultPath()
+	}
 	for _, r := range cfg.Rules {
 		s := cfg.sources[r.Name]
 		policy, err := rule.NewPolicy(s.lines, cfg.Node.Lines)

@@ -50,14 +50,16 @@ func newLab(t testing.TB, corefile string) *lab {
 	l.gate = gate.New(gate.Options{Kernel: &gate.NFT{Options: nft.Options{NetNS: l.ns.FD()}}, Log: log, Observer: new(observer)})
 	t.Cleanup(l.gate.Close)
 	cfg := new(Config)
-	body := "nftset {\n allow 198.51.100.0/24 2001:db8::/32\n pass 172.16.0.0/12\n}\n" + corefile
+	body := "nftset {\n control off\n allow 198.51.100.0/24 2001:db8::/32\n pass 172.16.0.0/12\n}\n" + corefile
 	c := &caddy.Controller{Dispenser: caddyfile.NewDispenser("Corefile", strings.NewReader(body)), ServerBlockKeys: []string{"."}}
 	block, err := parse(c, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.Handler = &Handler{rules: block.Rules, next: plugin.HandlerFunc(l.answer)}
-	inst := newInstance(cfg, func() *process { return &process{gate: l.gate, own: nothing{}, saver: newSaver(l)} })
+	inst := newInstance(cfg, func() *process {
+		return &process{gate: l.gate, own: nothing{}, saver: newSaver(l), control: new(controller)}
+	})
 	inst.handlers = []*Handler{l.Handler}
 	if err := inst.start(); err != nil {
 		t.Fatal(err)

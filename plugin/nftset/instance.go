@@ -53,6 +53,7 @@ func (i *instance) start() error {
 	}
 	i.active.Restore(p.saver.use(i.cfg.Node.State))
 	i.active.Start()
+	p.control.use(i.cfg.Node.Control)
 	ctx, cancel := context.WithTimeout(context.Background(), settleMax)
 	defer cancel()
 	p.gate.Settle(ctx)
@@ -112,6 +113,7 @@ func (i *instance) keep() error {
 	case i.cfg.inCharge():
 		i.active.Keep()
 		i.shared().saver.use(i.cfg.Node.State)
+		i.shared().control.use(i.cfg.Node.Control)
 	default:
 		i.active.Stop()
 	}
@@ -142,10 +144,12 @@ func (i *instance) prefixes64() []netip.Prefix {
 	return all
 }
 
-// save writes the state file before the process ends.
-func (i *instance) save() error {
+// end writes the state file and removes the control socket, before the process
+// ends.
+func (i *instance) end() error {
 	if i.active != nil {
 		i.shared().saver.save()
+		i.shared().control.close()
 	}
 	return nil
 }
@@ -155,7 +159,8 @@ type process struct {
 	gate *gate.Gate
 	own  ownAddresses
 
-	saver *saver
+	saver   *saver
+	control *controller
 }
 
 // ownAddresses are the gateway's own addresses and networks, *host.Host.
@@ -178,6 +183,7 @@ var shared = sync.OnceValue(func() *process {
 	}
 	p.saver = &saver{gate: p.gate, saved: stateSaved, failures: stateFailures}
 	go p.saver.run()
+	p.control = &controller{handler: newAPI(p)}
 	prometheus.MustRegister(&statsCollector{process: p})
 	return p
 })

@@ -238,18 +238,9 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(ownKnownDesc, oneIf(c.process.own.Err() == nil))
 	gauge(queuedDesc, s.Queued)
-	for _, b := range []struct {
-		name        string
-		used, limit int
-	}{
-		{"bindings", s.Bindings, s.MaxBindings},
-		{"names", s.Names, s.MaxNames},
-		{"targets", s.Targets, s.MaxTargets},
-		{"held_answers", s.Held, s.MaxHeld},
-		{"client_pairs", s.Pairs, s.MaxPairs},
-	} {
-		gauge(usedDesc, b.used, b.name)
-		gauge(limitDesc, b.limit, b.name)
+	for _, b := range s.Budgets() {
+		gauge(usedDesc, b.Used, b.Name)
+		gauge(limitDesc, b.Limit, b.Name)
 	}
 }
 

@@ -1,10 +1,14 @@
 package nftset
 
-import "path/filepath"
+import (
+	"path/filepath"
+
+	"github.com/namewall/namewall/internal/control"
+)
 
 // node reads the block without a name.
 func (p *parser) node() (Node, error) {
-	n := Node{Place: p.head}
+	n := Node{Place: p.head, Control: control.DefaultPath()}
 	err := p.block(options{
 		"allow": func(args []string) error { return p.policy("allow", &n.Lines.Allow, args) },
 		"pass":  func(args []string) error { return p.policy("pass", &n.Lines.Pass, args) },
@@ -12,23 +16,35 @@ func (p *parser) node() (Node, error) {
 			n.Feed, err = p.choice("mode", args, "enforce", "feed")
 			return err
 		},
+		"control": func(args []string) (err error) {
+			n.Control, err = p.control(args)
+			return err
+		},
 		"state": func(args []string) (err error) {
-			n.State, err = p.directory("state", args)
+			n.State, err = p.path("state", "/var/lib/namewall", args)
 			return err
 		},
 	})
 	return n, err
 }
 
-// directory reads an option whose value is an absolute path: a relative one
-// would depend on where the process was started.
-func (p *parser) directory(option string, args []string) (string, error) {
+// control reads where the control socket is, if it is.
+func (p *parser) control(args []string) (string, error) {
+	if len(args) == 1 && args[0] == controlOff {
+		return "", p.once("control")
+	}
+	return p.path("control", "/run/namewall/control.sock", args)
+}
+
+// path reads an option whose value is an absolute path, such as example: a
+// relative one would depend on where the process was started.
+func (p *parser) path(option, example string, args []string) (string, error) {
 	path, err := p.single(option, args)
 	if err != nil {
 		return "", err
 	}
 	if !filepath.IsAbs(path) {
-		return "", p.c.Errf("'%s' is no absolute path: write it like /var/lib/namewall", path)
+		return "", p.c.Errf("'%s' is no absolute path: write it like %s", path, example)
 	}
 	return filepath.Clean(path), nil
 }

@@ -29,7 +29,7 @@ func setup(c *caddy.Controller) error {
 		c.Set(instanceKey{}, inst)
 		c.OnStartup(inst.start)
 		c.OnShutdown(inst.stop)
-		c.OnFinalShutdown(inst.save)
+		c.OnFinalShutdown(inst.end)
 		c.OnRestartFailed(inst.keep)
 	}
 	if len(block.Rules) == 0 {

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/namewall/namewall/internal/control"
+)
+
+// asking are the flags of commands that ask a running namewall.
+type asking struct {
+	socket string
+	json   bool
+}
+
+func askingFlags(c *cobra.Command) *asking {
+	a := new(asking)
+	c.Flags().StringVar(&a.socket, "socket", control.DefaultPath(), "control socket of the namewall to ask")
+	c.Flags().BoolVar(&a.json, "json", false, "print the answer as JSON, as the socket has it")
+	return a
+}
+
+func (a *asking) client() *control.Client { return control.NewClient(a.socket) }
+
+// print writes an answer: as JSON if that is wished, else as text has it.
+func (a *asking) print(w io.Writer, answer any, text func(io.Writer)) error {
+	if !a.json {
+		text(w)
+		return nil
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(answer)
+}
+
+// span is a duration as people say it, in its largest unit or two: 3d2h, 59m, 12s.
+func span(d time.Duration) string {
+	units := []struct {
+		unit time.Duration
+		word string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}}
+	d = d.Round(time.Second)
+	for i, u := range units {
+		if d < u.unit {
+			continue
+		}
+		text := fmt.Sprintf("%d%s", d/u.unit, u.word)
+		if i+1 < len(units) && d/u.unit < 10 {
+			if rest := d % u.unit / units[i+1].unit; rest > 0 {
+				text += fmt.Sprintf("%d%s", rest, units[i+1].word)
+			}
+		}
+		return text
+	}
+	return "0s"
+}
+
+// columns pads the cells of rows, but for the last of each, to the width of their
+// column.
+func columns(rows [][]string) []string {
+	var width []int
+	for _, row := range rows {
+		for i, cell := range row[:max(0, len(row)-1)] {
+			if i == len(width) {
+				width = append(width, 0)
+			}
+			width[i] = max(width[i], len(cell))
+		}
+	}
+	lines := make([]string, len(rows))
+	for n, row := range rows {
+		var b strings.Builder
+		for i, cell := range row {
+			if i < len(row)-1 {
+				fmt.Fprintf(&b, "%-*s  ", width[i], cell)
+			} else {
+				b.WriteString(cell)
+			}
+		}
+		lines[n] = strings.TrimRight(b.String(), " ")
+	}
+	return lines
+}

@@ -1,0 +1,87 @@
+package control
+
+import "time"
+
+// Status is what GET /v1/status tells.
+type Status struct {
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+	Ready   bool      `json:"ready"`
+	Rules   []Rule    `json:"rules"`
+	Sets    []Set     `json:"sets"`
+	Held    int       `json:"held_answers"`    // that wait for the kernel now
+	Queued  int       `json:"queued_elements"` // that wait to be written
+	Budgets []Budget  `json:"budgets"`
+	Commits int64     `json:"commits"`
+}
+
+// Rule is one rule of the active configuration.
+type Rule struct {
+	Name     string   `json:"name"`
+	Mode     string   `json:"mode"`
+	Sets     []string `json:"sets"`
+	Problems []string `json:"problems,omitempty"` // why it is not ready
+}
+
+// Set is one set that rules feed, "inet filter web4".
+type Set struct {
+	Set      string `json:"set"`
+	Type     string `json:"type,omitempty"`
+	Ready    bool   `json:"ready"`
+	Elements int    `json:"elements"`
+	Size     int    `json:"size,omitempty"` // 0: none declared
+	Healed   *Heal  `json:"last_heal,omitempty"`
+}
+
+// Heal is when promised elements were last put back.
+type Heal struct {
+	At       time.Time `json:"at"`
+	Elements int       `json:"elements"`
+	Process  string    `json:"process,omitempty"` // who had changed the set, if that is known
+	PID      int       `json:"pid,omitempty"`
+}
+
+// Budget is one bound on what the process holds.
+type Budget struct {
+	Name  string `json:"name"`
+	Used  int    `json:"used"`
+	Limit int    `json:"limit"`
+}
+
+// Elements is what GET /v1/elements tells, in the order of sets and keys. Its
+// parameters are set, address, rule, name and limit.
+type Elements struct {
+	Elements []Element `json:"elements"`
+	More     bool      `json:"more,omitempty"` // there are more than the limit
+}
+
+// Element is one element of a set.
+type Element struct {
+	Set     string `json:"set"`
+	Client  string `json:"client,omitempty"` // of a pair
+	Address string `json:"address"`
+	Service string `json:"service,omitempty"` // "tcp/443", or a port alone
+
+	Promised  *time.Time `json:"promised_until,omitempty"` // null: nobody was promised it
+	Held      *time.Time `json:"held_until,omitempty"`     // by the kernel; null: it isn't there, or is permanent
+	Permanent bool       `json:"permanent,omitempty"`
+	Own       bool       `json:"own"`              // written by namewall, and not made longer by others since
+	Ending    bool       `json:"ending,omitempty"` // it is being revoked
+	Reasons   []Reason   `json:"reasons,omitempty"`
+}
+
+// Reason is why an element is there.
+type Reason struct {
+	Rule   string    `json:"rule"`
+	Name   string    `json:"name,omitempty"`  // empty: more names than are kept
+	Chain  []string  `json:"chain,omitempty"` // from the name to the address's owner
+	Client string    `json:"client,omitempty"`
+	First  time.Time `json:"first_asked"`
+	Last   time.Time `json:"last_asked"`
+	Until  time.Time `json:"until"` // for how long it alone keeps the element
+}
+
+// Problem is the body of every response that is no success.
+type Problem struct {
+	Error string `json:"error"`
+}

@@ -1,0 +1,79 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+	"time"
+)
+
+// answerLimit is how long a command waits for an answer. Looking through a
+// million elements takes a fraction of a second.
+const answerLimit = 30 * time.Second
+
+// Client asks the process that serves a socket.
+type Client struct {
+	path string
+	http http.Client
+}
+
+// NewClient is a client of the socket at path. Nothing is connected yet.
+func NewClient(path string) *Client {
+	return &Client{path: path, http: http.Client{
+		Timeout: answerLimit,
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		}},
+	}}
+}
+
+// Get asks for a path of the API and decodes the answer into v.
+func (c *Client) Get(path string, parameters url.Values, v any) error {
+	u := url.URL{Scheme: "http", Host: "namewall", Path: Version + path, RawQuery: parameters.Encode()}
+	response, err := c.http.Get(u.String())
+	if err != nil {
+		return c.explain(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return refusal(response)
+	}
+	if err := json.NewDecoder(response.Body).Decode(v); err != nil {
+		return fmt.Errorf("the answer of %s can't be read: %w", c.path, err)
+	}
+	return nil
+}
+
+// explain says what to do about a socket that can't be reached.
+func (c *Client) explain(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("no namewall serves %s: is it running, and does its Corefile say 'control' with another path?", c.path)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("nobody serves %s: namewall has ended without removing it", c.path)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s may be used by root and by the service's own user only", c.path)
+	}
+	return fmt.Errorf("asking %s: %w", c.path, err)
+}
+
+// refusal is what the server says is wrong.
+func refusal(response *http.Response) error {
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<16))
+	if err != nil {
+		return err
+	}
+	var p Problem
+	if json.Unmarshal(body, &p) == nil && p.Error != "" {
+		return errors.New(p.Error)
+	}
+	return fmt.Errorf("the server says %s", response.Status)
+}

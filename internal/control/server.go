@@ -1,0 +1,116 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+const (
+	// connectionsMax bounds who is served at once. An administrator has a few
+	// terminals, and monitoring asks now and then.
+	connectionsMax = 32
+	// headerLimit is how long a request may take to arrive.
+	headerLimit = 5 * time.Second
+	// probeLimit is how long another process on the socket may take to accept.
+	probeLimit = time.Second
+)
+
+// Server serves the socket until it is closed.
+type Server struct {
+	path string
+	http *http.Server
+	done sync.WaitGroup
+}
+
+// Listen serves h on a socket at path, whose directory it makes if that is
+// missing, with mode 0700. A socket that a process has left there is replaced; if
+// one is served by another process, that is ErrInUse.
+func Listen(path string, h http.Handler) (*Server, error) {
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	if conn, err := net.DialTimeout("unix", path, probeLimit); err == nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("%s: %w", path, ErrInUse)
+	}
+	l, err := listen(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{path: path, http: &http.Server{Handler: h, ReadHeaderTimeout: headerLimit}}
+	s.done.Go(func() { _ = s.http.Serve(&guard{Listener: l, places: make(chan struct{}, connectionsMax)}) })
+	return s, nil
+}
+
+// listen makes the socket under another name and moves it into place, so that
+// nobody finds it with a wider mode, or half made, or none at all.
+func listen(path string) (net.Listener, error) {
+	dir, err := os.MkdirTemp(filepath.Dir(path), ".") // short: a path has 107 bytes (unix(7))
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	fresh := filepath.Join(dir, "s")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: fresh, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false)
+	if err := errors.Join(os.Chmod(fresh, 0o600), os.Rename(fresh, path)); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// Close stops serving: requests that are under way are ended, and the socket is
+// removed.
+func (s *Server) Close() error {
+	err := s.http.Close()
+	s.done.Wait()
+	if gone := os.Remove(s.path); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+		err = errors.Join(err, gone)
+	}
+	return err
+}
+
+// guard accepts root and the process's own user, and no more than there are
+// places.
+type guard struct {
+	net.Listener
+	places chan struct{} // full: those who come wait
+}
+
+func (g *guard) Accept() (net.Conn, error) {
+	for {
+		g.places <- struct{}{}
+		conn, err := g.Listener.Accept()
+		if err != nil {
+			<-g.places
+			return nil, err
+		}
+		if uid, err := peer(conn); err != nil || uid != 0 && uid != uint32(os.Geteuid()) {
+			_ = conn.Close() // the mode of the socket has told them already
+			<-g.places
+			continue
+		}
+		return &guarded{Conn: conn, leave: sync.OnceFunc(func() { <-g.places })}, nil
+	}
+}
+
+// guarded gives its place back when it is closed.
+type guarded struct {
+	net.Conn
+	leave func()
+}
+
+func (c *guarded) Close() error {
+	defer c.leave()
+	return c.Conn.Close()
+}

@@ -1,0 +1,127 @@
+package gate
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
+)
+
+// Entry is what the gate knows of one element. Durations are from now.
+type Entry struct {
+	Set     set.ID
+	Layout  set.Layout
+	Client  netip.Addr // of a pair
+	Addr    netip.Addr
+	Service set.Service // zero if the layout has no ports
+
+	Promised  time.Duration // for how long it is promised; 0: it isn't
+	Held      time.Duration // for how long the kernel holds it; 0: it doesn't
+	Permanent bool          // it holds it for ever
+	Own       bool          // the gate wrote it, and nobody has made it longer since
+	Ending    bool          // it is being revoked
+	Reasons   []Why
+}
+
+// Why is a reason for an element.
+type Why struct {
+	Rule   string
+	Name   string // "": names of the rule beyond those that are kept
+	Chain  string // see Names
+	Client netip.Addr
+	First  time.Duration // how long ago
+	Last   time.Duration // how long ago
+	Left   time.Duration // for how long it alone keeps the element
+}
+
+// Names are the names from Name to the address's owner, nil if that is Name
+// itself.
+func (w *Why) Names() []string {
+	if w.Chain == "" {
+		return nil
+	}
+	return strings.Split(w.Chain, chainArrow)
+}
+
+// Rules are the rules of the active configuration; of one that is being replaced
+// too, those that the newer one doesn't have.
+func (g *Gate) Rules() []*rule.Rule {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var all []*rule.Rule
+	for _, i := range slices.Backward(g.instances) {
+		for _, rs := range i.rules {
+			if !slices.ContainsFunc(all, func(r *rule.Rule) bool { return r.Name == rs.rule.Name }) {
+				all = append(all, rs.rule)
+			}
+		}
+	}
+	return all
+}
+
+// Filter chooses entries. What is zero chooses all.
+type Filter struct {
+	Set  set.ID
+	Addr netip.Addr
+	Rule string
+	Name string // in lower case, with its final dot
+}
+
+// Entries returns the entries that a filter chooses, at most so many, in no
+// order, and whether there are more. Answers get in between.
+func (g *Gate) Entries(f Filter, most int) (found []Entry, more bool) {
+	now := g.now()
+	g.each(func(b *binding) bool {
+		if more || !f.chooses(b) {
+			return true
+		}
+		if more = len(found) == most; !more {
+			found = append(found, b.entry(now))
+		}
+		return true
+	})
+	return found, more
+}
+
+// chooses tells whether the filter chooses a binding. The shard is locked.
+func (f *Filter) chooses(b *binding) bool {
+	if f.Set != (set.ID{}) && f.Set != b.set.id || f.Addr.IsValid() && f.Addr != b.addr() {
+		return false
+	}
+	if f.Rule == "" && f.Name == "" {
+		return true
+	}
+	for i := range b.reasons {
+		sub := b.reasons[i].subject
+		if (f.Rule == "" || f.Rule == sub.rule) && (f.Name == "" || f.Name == sub.name) {
+			return true
+		}
+	}
+	return false
+}
+
+// entry is the binding for somebody who looks. The shard is locked.
+func (b *binding) entry(now moment) Entry {
+	p := b.part()
+	e := Entry{
+		Set: p.set, Layout: p.layout, Client: p.client, Addr: p.addr, Service: p.service,
+		Promised: max(0, b.until-now), Own: b.own, Ending: b.ending != notEnding,
+	}
+	switch held := b.holds(b.set.state.Load().epoch); held {
+	case forever:
+		e.Permanent = true
+	default:
+		e.Held = max(0, held-now)
+	}
+	for i := range b.reasons {
+		r := &b.reasons[i]
+		e.Reasons = append(e.Reasons, Why{
+			Rule: r.subject.rule, Name: r.subject.name, Chain: r.chain, Client: r.client,
+			First: now - r.first, Last: now - r.last, Left: max(0, r.until-now),
+		})
+	}
+	return e
+}

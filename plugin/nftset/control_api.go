@@ -1,0 +1,176 @@
+package nftset
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/coredns/caddy"
+	"github.com/miekg/dns"
+
+	"github.com/namewall/namewall/internal/control"
+	"github.com/namewall/namewall/internal/gate"
+	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
+)
+
+const (
+	// elementsUsual and elementsMax bound what one request lists. A million
+	// elements are some hundreds of megabytes of JSON, which is nobody's wish.
+	elementsUsual = 1_000
+	elementsMax   = 100_000
+)
+
+// api answers what commands ask.
+type api struct {
+	process *process
+	started time.Time
+}
+
+// newAPI is the handler of the control socket.
+func newAPI(p *process) http.Handler {
+	a := &api{process: p, started: time.Now()}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+control.Version+"/status", a.status)
+	mux.HandleFunc("GET "+control.Version+"/elements", a.elements)
+	return mux
+}
+
+func (a *api) status(w http.ResponseWriter, _ *http.Request) {
+	g := a.process.gate
+	s := g.Stats()
+	out := control.Status{
+		Version: strings.TrimSpace(caddy.AppName + " " + caddy.AppVersion), Started: a.started, Ready: a.process.own.Err() == nil,
+		Held: s.Held, Queued: s.Queued, Commits: g.Commits(),
+		Rules: []control.Rule{}, Sets: []control.Set{},
+	}
+	problems := make(map[string][]string)
+	for _, p := range g.Problems() {
+		out.Ready = false
+		problems[p.Rule.Name] = append(problems[p.Rule.Name], fmt.Sprintf("set %s: %v", p.Set, p.Err))
+	}
+	for _, r := range g.Rules() {
+		shown := control.Rule{Name: r.Name, Mode: r.Mode.String(), Problems: problems[r.Name]}
+		for _, in := range r.Sets {
+			shown.Sets = append(shown.Sets, in.ID.String())
+		}
+		out.Rules = append(out.Rules, shown)
+	}
+	for _, in := range s.Sets {
+		shown := control.Set{Set: in.ID.String(), Ready: in.Ready, Elements: in.Used, Size: in.Size}
+		if in.Known {
+			shown.Type = in.Layout.String()
+		}
+		if h := in.LastHeal; h != nil {
+			shown.Healed = &control.Heal{At: h.At, Elements: h.Elements}
+			shown.Healed.Process, shown.Healed.PID = h.By()
+		}
+		out.Sets = append(out.Sets, shown)
+	}
+	for _, b := range s.Budgets() {
+		out.Budgets = append(out.Budgets, control.Budget{Name: b.Name, Used: b.Used, Limit: b.Limit})
+	}
+	control.Reply(w, out)
+}
+
+func (a *api) elements(w http.ResponseWriter, r *http.Request) {
+	f, most, err := filterOf(r.URL.Query())
+	if err != nil {
+		control.Refuse(w, err)
+		return
+	}
+	found, more := a.process.gate.Entries(f, most)
+	slices.SortFunc(found, func(x, y gate.Entry) int {
+		return cmp.Or(x.Set.Compare(y.Set), x.Client.Compare(y.Client), x.Addr.Compare(y.Addr),
+			cmp.Compare(x.Service.Port, y.Service.Port), cmp.Compare(x.Service.Proto, y.Service.Proto))
+	})
+	out := control.Elements{Elements: []control.Element{}, More: more}
+	now := time.Now()
+	for i := range found {
+		out.Elements = append(out.Elements, element(&found[i], now))
+	}
+	control.Reply(w, out)
+}
+
+// filterOf reads the parameters of a request for elements.
+func filterOf(q url.Values) (f gate.Filter, most int, err error) {
+	most = elementsUsual
+	for name, values := range q {
+		value := values[0]
+		switch name {
+		case "set":
+			words := strings.Fields(value)
+			if len(words) != 3 {
+				return f, 0, fmt.Errorf("'%s' is no set: write FAMILY TABLE SET, such as 'inet filter web4'", value)
+			}
+			f.Set, err = set.ParseID(words[0], words[1], words[2])
+		case "address":
+			f.Addr, err = netip.ParseAddr(value)
+		case "rule":
+			f.Rule = value
+		case "name":
+			f.Name, err = nameOf(value)
+		case "limit":
+			if most, err = strconv.Atoi(value); err != nil || most < 1 || most > elementsMax {
+				err = fmt.Errorf("'%s' is no limit: use a number from 1 to %d", value, elementsMax)
+			}
+		default:
+			err = fmt.Errorf("unknown parameter '%s'", name)
+		}
+		if err != nil {
+			return f, 0, err
+		}
+	}
+	return f, most, nil
+}
+
+// nameOf is a name as the gate has names: in lower case, as A-labels, and with its
+// final dot.
+func nameOf(word string) (string, error) {
+	p, err := rule.ParsePattern(word)
+	if err != nil {
+		return "", err
+	}
+	return dns.Fqdn(p.String()), nil
+}
+
+// element is an entry with the times of the wall clock.
+func element(e *gate.Entry, now time.Time) control.Element {
+	after := func(d time.Duration) *time.Time {
+		if d == 0 {
+			return nil
+		}
+		t := now.Add(d).Round(time.Millisecond)
+		return &t
+	}
+	out := control.Element{
+		Set: e.Set.String(), Address: e.Addr.String(), Own: e.Own, Ending: e.Ending,
+		Promised: after(e.Promised), Held: after(e.Held), Permanent: e.Permanent,
+	}
+	if e.Client.IsValid() {
+		out.Client = e.Client.String()
+	}
+	if e.Layout.Port {
+		out.Service = e.Service.String()
+		if !e.Layout.Proto {
+			out.Service = strconv.Itoa(int(e.Service.Port))
+		}
+	}
+	for _, why := range e.Reasons {
+		shown := control.Reason{
+			Rule: why.Rule, Name: why.Name, Chain: why.Names(),
+			First: now.Add(-why.First), Last: now.Add(-why.Last), Until: now.Add(why.Left),
+		}
+		if why.Client.IsValid() {
+			shown.Client = why.Client.String()
+		}
+		out.Reasons = append(out.Reasons, shown)
+	}
+	return out
+}
