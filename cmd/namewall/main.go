@@ -5,6 +5,7 @@
 //
 //	namewall serve      run the server
 //	namewall status     say whether a running one is ready, and what it holds
+//	namewall why        say why an address or a name is let through, or why not
 //	namewall list       list what it holds in its sets, and why
 //	namewall check      compare a Corefile with the kernel's sets
 //	namewall nft        print the sets that a Corefile needs
@@ -91,7 +92,7 @@ func rootCommand() *cobra.Command {
 	})
 	root.SetVersionTemplate("{{.Version}}")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), statusCommand(), listCommand(), checkCommand(), nftCommand(),
+	root.AddCommand(serveCommand(), statusCommand(), whyCommand(), listCommand(), checkCommand(), nftCommand(),
 		importCommand(), versionCommand(), setsCommand())
 	return root
 }

@@ -1,6 +1,9 @@
 package control
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Status is what GET /v1/status tells.
 type Status struct {
@@ -80,6 +83,39 @@ type Reason struct {
 	Last   time.Time `json:"last_asked"`
 	Until  time.Time `json:"until"` // for how long it alone keeps the element
 }
+
+// Why is what GET /v1/why tells of an address or a name. Its parameters are
+// address or name, and service and client.
+type Why struct {
+	Elements []Element `json:"elements"` // that let it through
+	Findings []Finding `json:"findings"` // why there are none, or may be none soon
+}
+
+// Through tells that an element is there now.
+func (w *Why) Through() bool {
+	return slices.ContainsFunc(w.Elements, func(e Element) bool { return e.Permanent || e.Held != nil })
+}
+
+// Finding is something that explains a thing.
+type Finding struct {
+	Cause string     `json:"cause"` // one of the Cause constants, or a fate as metrics have it
+	Text  string     `json:"text"`
+	Rule  string     `json:"rule,omitempty"`
+	At    *time.Time `json:"at,omitempty"` // when it was, if it is past
+}
+
+// Causes of findings.
+const (
+	CauseMatches    = "matches"     // the name falls under a rule
+	CauseExcepted   = "excepted"    // a rule excepts the name
+	CauseNoRule     = "no_rule"     // it falls under none
+	CauseNotReady   = "not_ready"   // a set of the rule can't be fed
+	CauseNeverAsked = "never_asked" // nobody was ever given it, as far as is remembered
+	CauseExpired    = "expired"     // its time was over
+	CauseRevoked    = "revoked"     // the configuration no longer gave it
+	CauseSetLost    = "set_lost"    // its set got another type
+	CauseRefusable  = "refusable"   // a rule's policy would refuse the address
+)
 
 // Problem is the body of every response that is no success.
 type Problem struct {

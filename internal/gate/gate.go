@@ -81,6 +81,7 @@ type Gate struct {
 	targets targetTable
 	queue   queue
 	doomed  doomed
+	past    past
 
 	bindings atomic.Int64 // in all shards
 	held     atomic.Int64 // answers that wait

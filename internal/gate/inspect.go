@@ -103,6 +103,16 @@ func (f *Filter) chooses(b *binding) bool {
 	return false
 }
 
+// choosesEntry is chooses for a binding that is no more.
+func (f *Filter) choosesEntry(e *Entry) bool {
+	if f.Set != (set.ID{}) && f.Set != e.Set || f.Addr.IsValid() && f.Addr != e.Addr {
+		return false
+	}
+	return f.Rule == "" && f.Name == "" || slices.ContainsFunc(e.Reasons, func(w Why) bool {
+		return (f.Rule == "" || f.Rule == w.Rule) && (f.Name == "" || f.Name == w.Name)
+	})
+}
+
 // entry is the binding for somebody who looks. The shard is locked.
 func (b *binding) entry(now moment) Entry {
 	p := b.part()

@@ -76,8 +76,9 @@ func (g *Gate) create(s *shard, h uint64, at slot, ks *kernelSet) (*binding, Fat
 	return b, Unjudged
 }
 
-// drop forgets a binding that promises nothing. The shard is locked.
+// drop forgets a binding. The shard is locked.
 func (g *Gate) drop(s *shard, b *binding) {
+	g.remember(b)
 	s.remove(maphash.Comparable(g.seed, b.at), b)
 	g.bindings.Add(-1)
 	b.set.used.Add(-1)

@@ -39,6 +39,7 @@ func newAPI(p *process) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+control.Version+"/status", a.status)
 	mux.HandleFunc("GET "+control.Version+"/elements", a.elements)
+	mux.HandleFunc("GET "+control.Version+"/why", a.why)
 	return mux
 }
 

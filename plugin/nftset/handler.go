@@ -21,6 +21,7 @@ import (
 // Handler is the plugin of one server block.
 type Handler struct {
 	next  plugin.Handler
+	keys  []string // of its server block
 	rules []*rule.Rule
 	block *gate.Block // set before the server listens
 	count counters
@@ -84,7 +85,9 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 		out, o = q.decide(x.msg, client)
 		h.count.answer(ctx, q, o)
 		if o != whole {
-			h.refused.note(q, time.Now())
+			now := time.Now()
+			h.refused.note(q, now)
+			h.ready.Load().recent.note(q, now)
 		}
 		describe(ctx, q, o)
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coredns/caddy"
@@ -53,6 +54,7 @@ func (i *instance) start() error {
 	}
 	i.active.Restore(p.saver.use(i.cfg.Node.State))
 	i.active.Start()
+	p.serving.Store(i)
 	p.control.use(i.cfg.Node.Control)
 	ctx, cancel := context.WithTimeout(context.Background(), settleMax)
 	defer cancel()
@@ -114,6 +116,7 @@ func (i *instance) keep() error {
 		i.active.Keep()
 		i.shared().saver.use(i.cfg.Node.State)
 		i.shared().control.use(i.cfg.Node.Control)
+		i.shared().serving.Store(i)
 	default:
 		i.active.Stop()
 	}
@@ -161,6 +164,8 @@ type process struct {
 
 	saver   *saver
 	control *controller
+	recent  recent
+	serving atomic.Pointer[instance] // what questions are answered by; nil: nothing yet
 }
 
 // ownAddresses are the gateway's own addresses and networks, *host.Host.

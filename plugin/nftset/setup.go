@@ -35,7 +35,7 @@ func setup(c *caddy.Controller) error {
 	if len(block.Rules) == 0 {
 		return nil
 	}
-	h := &Handler{rules: block.Rules}
+	h := &Handler{keys: block.Keys, rules: block.Rules}
 	server := dnsserver.GetConfig(c)
 	c.Get(instanceKey{}).(*instance).add(h, server)
 	server.AddPlugin(func(next plugin.Handler) plugin.Handler {

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/namewall/namewall/internal/control"
+)
+
+func whyCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "why ADDRESS|NAME|- [PROTO/PORT]",
+		Short: "Say why an address or a name is let through, or why not",
+		Long: `Ask a running namewall about an address or a name: in which sets it is, by which
+rules and names, until when, and who asked. Or why it isn't there: what was
+refused, what has expired, which rule can't do its work.
+
+With - the addresses and names are read from standard input, one a line. The exit
+code is 0 if all of them are in a set now, and 1 if not.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 0:
+				return usageError{fmt.Errorf("an address or a name is missing, such as 'namewall why 198.51.100.7 tcp/443'")}
+			case len(args) > 2:
+				return usageError{fmt.Errorf("unexpected '%s'", args[2])}
+			}
+			return nil
+		},
+	}
+	ask := askingFlags(c)
+	client := c.Flags().String("client", "", "who would connect, for rules with clients and for sets of pairs")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		subjects := []string{args[0]}
+		if args[0] == "-" {
+			var err error
+			if subjects, err = lines(c.InOrStdin()); err != nil {
+				return err
+			}
+		}
+		missing := false
+		for n, subject := range subjects {
+			parameters := url.Values{}
+			if _, err := netip.ParseAddr(subject); err == nil {
+				parameters.Set("address", subject)
+			} else {
+				parameters.Set("name", subject)
+			}
+			if len(args) == 2 {
+				parameters.Set("service", args[1])
+			}
+			if *client != "" {
+				parameters.Set("client", *client)
+			}
+			var why control.Why
+			if err := ask.client().Get("/why", parameters, &why); err != nil {
+				return err
+			}
+			if n > 0 && !ask.json {
+				fmt.Fprintln(c.OutOrStdout())
+			}
+			if err := ask.print(c.OutOrStdout(), why, func(w io.Writer) { printWhy(w, subject, &why, time.Now()) }); err != nil {
+				return err
+			}
+			missing = missing || !why.Through()
+		}
+		if missing {
+			return errReported
+		}
+		return nil
+	}
+	return c
+}
+
+// lines are the words that stand at the beginnings of lines.
+func lines(r io.Reader) (all []string, err error) {
+	for s := bufio.NewScanner(r); ; {
+		if !s.Scan() {
+			return all, s.Err()
+		}
+		if words := strings.Fields(s.Text()); len(words) > 0 {
+			all = append(all, words[0])
+		}
+	}
+}
+
+func printWhy(w io.Writer, subject string, why *control.Why, now time.Time) {
+	state := "is in no set"
+	if why.Through() {
+		state = "is let through by"
+	}
+	fmt.Fprintf(w, "%s %s\n", subject, state)
+	for i := range why.Elements {
+		e := &why.Elements[i]
+		fmt.Fprintf(w, "  %s in %s, %s left\n", key(e), e.Set, left(e, now))
+		for _, r := range e.Reasons {
+			fmt.Fprintf(w, "    %s\n", reason(&r, now))
+		}
+		if len(e.Reasons) == 0 {
+			fmt.Fprintln(w, "    of unknown origin: it was there before namewall started, or somebody else put it there")
+		}
+	}
+	for _, f := range why.Findings {
+		at := ""
+		if f.At != nil {
+			at = fmt.Sprintf("%s ago: ", span(now.Sub(*f.At)))
+		}
+		fmt.Fprintf(w, "  %s%s\n", at, f.Text)
+	}
+}
+
+// reason is why an element is there, in a line.
+func reason(r *control.Reason, now time.Time) string {
+	text := "more names"
+	if len(r.Chain) > 0 {
+		var chain []string
+		for _, name := range r.Chain {
+			chain = append(chain, strings.TrimSuffix(name, "."))
+		}
+		text = strings.Join(chain, " > ")
+	} else if r.Name != "" {
+		text = strings.TrimSuffix(r.Name, ".")
+	}
+	text += fmt.Sprintf(" (rule %s), asked %s ago", r.Rule, span(now.Sub(r.Last)))
+	if r.Client != "" {
+		text += " by " + r.Client
+	}
+	return text + fmt.Sprintf(", first %s ago", span(now.Sub(r.First)))
+}

@@ -1,0 +1,252 @@
+package nftset
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/namewall/namewall/internal/control"
+	"github.com/namewall/namewall/internal/gate"
+	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
+)
+
+// pastShown is how many endings and refusals an explanation tells of.
+const pastShown = 5
+
+// subject is what is asked about.
+type subject struct {
+	addr    netip.Addr  // or
+	name    string      // in lower case, with its final dot
+	service set.Service // zero: any
+	client  netip.Addr  // invalid: anybody
+}
+
+func (a *api) why(w http.ResponseWriter, r *http.Request) {
+	s, err := subjectOf(r.URL.Query())
+	if err != nil {
+		control.Refuse(w, err)
+		return
+	}
+	e := explanation{api: a, subject: s, now: time.Now(), out: control.Why{
+		Elements: []control.Element{}, Findings: []control.Finding{},
+	}}
+	e.present()
+	if s.name != "" {
+		e.matching()
+	} else {
+		e.admissible()
+	}
+	e.readiness()
+	e.past()
+	control.Reply(w, e.out)
+}
+
+// subjectOf reads the parameters of a request for an explanation.
+func subjectOf(q url.Values) (s subject, err error) {
+	for name, values := range q {
+		value := values[0]
+		switch name {
+		case "address":
+			if s.addr, err = netip.ParseAddr(value); err == nil {
+				s.addr = s.addr.Unmap()
+			}
+		case "name":
+			s.name, err = nameOf(value)
+		case "service":
+			s.service, err = set.ParseService(value)
+		case "client":
+			if s.client, err = netip.ParseAddr(value); err == nil {
+				s.client = s.client.Unmap()
+			}
+		default:
+			err = fmt.Errorf("unknown parameter '%s'", name)
+		}
+		if err != nil {
+			return s, err
+		}
+	}
+	if s.addr.IsValid() == (s.name != "") {
+		return s, errors.New("ask about one address or one name")
+	}
+	return s, nil
+}
+
+// explanation is an answer in the making.
+type explanation struct {
+	*api
+	subject
+	now   time.Time
+	out   control.Why
+	rules []string // that the name falls under, or of the elements
+}
+
+func (e *explanation) find(cause, ruleName string, at time.Time, format string, args ...any) {
+	f := control.Finding{Cause: cause, Rule: ruleName, Text: fmt.Sprintf(format, args...)}
+	if !at.IsZero() {
+		f.At = &at
+	}
+	e.out.Findings = append(e.out.Findings, f)
+}
+
+// involve notes that a rule has to do with it.
+func (e *explanation) involve(name string) bool {
+	for _, known := range e.rules {
+		if known == name {
+			return false
+		}
+	}
+	e.rules = append(e.rules, name)
+	return true
+}
+
+// present are the elements that let the subject through.
+func (e *explanation) present() {
+	found, _ := e.process.gate.Entries(gate.Filter{Addr: e.addr, Name: e.name}, elementsUsual)
+	for i := range found {
+		if !e.concerns(&found[i]) {
+			continue
+		}
+		e.out.Elements = append(e.out.Elements, element(&found[i], e.now))
+		for _, why := range found[i].Reasons {
+			e.involve(why.Rule)
+		}
+	}
+}
+
+// concerns tells whether an element is for the service and client asked about.
+func (e *explanation) concerns(entry *gate.Entry) bool {
+	if e.client.IsValid() && entry.Layout.Pair && entry.Client != e.client {
+		return false
+	}
+	return e.service.Port == 0 || !entry.Layout.Port ||
+		entry.Service.Port == e.service.Port && (!entry.Layout.Proto || entry.Service.Proto == e.service.Proto)
+}
+
+// matching tells which rules the name falls under, server block by server block.
+func (e *explanation) matching() {
+	serving := e.process.serving.Load()
+	if serving == nil {
+		return
+	}
+	falls := false
+	for _, h := range serving.handlers {
+		for _, m := range h.block.Falls(e.name, e.client) {
+			falls = true
+			e.involve(m.Rule.Name)
+			text := fmt.Sprintf("rule %s matches it in the server block %s", m.Rule.Name, strings.Join(h.keys, " "))
+			if m.Name != e.name {
+				text += ", as what " + strings.TrimSuffix(m.Name, ".") + " leads to"
+			}
+			if len(m.Services) > 0 {
+				text += ", and opens " + strings.Join(words(m.Services), " ")
+			}
+			e.find(control.CauseMatches, m.Rule.Name, time.Time{}, "%s", text)
+		}
+		for _, r := range h.rules {
+			if h.block.Excepts(r, e.name) {
+				e.find(control.CauseExcepted, r.Name, time.Time{}, "rule %s excepts it", r.Name)
+			}
+		}
+	}
+	if !falls {
+		whom := ""
+		if e.client.IsValid() {
+			whom = " when " + e.client.String() + " asks"
+		}
+		e.find(control.CauseNoRule, "", time.Time{}, "no rule matches it%s", whom)
+	}
+}
+
+// admissible tells of rules that would refuse the address.
+func (e *explanation) admissible() {
+	serving := e.process.serving.Load()
+	if serving == nil || len(e.out.Elements) > 0 {
+		return
+	}
+	for _, r := range e.process.gate.Rules() {
+		switch verdict := serving.active.Judge(r, e.addr); verdict {
+		case rule.Admit:
+		case rule.Pass:
+			e.find(control.CauseRefusable, r.Name, time.Time{}, "rule %s lets it pass without admitting it (a 'pass' line)", r.Name)
+		default:
+			e.find(control.CauseRefusable, r.Name, time.Time{}, "rule %s would refuse it: it is %s, and no 'allow' line has it", r.Name, refusedAs(verdict))
+		}
+	}
+}
+
+func refusedAs(v rule.Verdict) string {
+	if v == rule.RefuseOwn {
+		return "the gateway's own address, or of a network connected to it"
+	}
+	return "a special-purpose address, which no remote service has"
+}
+
+// readiness tells of rules that have to do with the subject and can't do their
+// work.
+func (e *explanation) readiness() {
+	for _, p := range e.process.gate.Problems() {
+		for _, name := range e.rules {
+			if p.Rule.Name == name {
+				e.find(control.CauseNotReady, name, time.Time{}, "%v", p)
+			}
+		}
+	}
+}
+
+// past tells what was refused and what has ended, and if nothing else is known,
+// that nobody was given it.
+func (e *explanation) past() {
+	known := len(e.out.Elements) > 0
+	for _, r := range e.process.recent.find(e.addr, e.name, pastShown) {
+		known = true
+		given := ""
+		if r.feed {
+			given = ", and given all the same (mode feed)"
+		}
+		name := ""
+		if r.cause.Rule != nil {
+			name = r.cause.Rule.Name
+		}
+		e.find(r.cause.Fate.String(), name, r.at, "%s, refused to %s who asked for %s: %s%s",
+			r.addr, r.client, strings.TrimSuffix(r.name, "."), r.cause, given)
+	}
+	for _, p := range e.process.gate.Past(gate.Filter{Addr: e.addr, Name: e.name}, pastShown) {
+		if !e.concerns(&p.Entry) {
+			continue
+		}
+		known = true
+		why := p.Reasons[0]
+		e.find(endings[p.How], why.Rule, e.now.Add(-p.Ago), "%s in %s %s; it was there for %s (rule %s), last asked by %s",
+			keyOf(&p.Entry), p.Set, ended[p.How], strings.TrimSuffix(why.Name, "."), why.Rule, why.Client)
+	}
+	if !known {
+		e.find(control.CauseNeverAsked, "", time.Time{},
+			"no answer has given it to anybody since %s, as far as is remembered", e.started.Format(time.RFC3339))
+	}
+}
+
+var (
+	endings = [...]string{gate.Expired: control.CauseExpired, gate.Revoked: control.CauseRevoked, gate.SetLost: control.CauseSetLost}
+	ended   = [...]string{gate.Expired: "has expired", gate.Revoked: "was revoked", gate.SetLost: "was lost with its set"}
+)
+
+// keyOf is an entry's key as nft has it.
+func keyOf(e *gate.Entry) string {
+	text := e.Addr.String()
+	if e.Layout.Pair {
+		text = e.Client.String() + " . " + text
+	}
+	if e.Layout.Proto {
+		text += " . " + set.ProtocolName(e.Service.Proto)
+	}
+	if e.Layout.Port {
+		text += " . " + strconv.Itoa(int(e.Service.Port))
+	}
+	return text
+}
