@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/dns64"
@@ -92,18 +91,13 @@ const settleMax = 3 * time.Second
 // stop ends the configuration if another has taken its place. If the process is
 // about to end nothing is stopped: questions still come, and no promise ends.
 //
-// caddy doesn't say which it is, but keeps its list of instances locked while it
-// shuts them down, so that the list is waited for elsewhere: either the process
-// is gone by then, or the list has an instance, and it isn't this one.
+// caddy doesn't say which it is, but takes an instance out of its list before it
+// stops one for another, and after it has ended one with the process. The list is
+// to be looked at here and now, where caddy sees to it that nobody changes it.
 func (i *instance) stop() error {
-	if i.active == nil {
-		return nil
+	if i.active != nil && !i.cfg.inCharge() {
+		i.active.Stop()
 	}
-	go func() {
-		if len(caddy.Instances()) > 0 && !i.cfg.inCharge() {
-			i.active.Stop()
-		}
-	}()
 	return nil
 }
 
