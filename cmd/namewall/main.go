@@ -7,6 +7,7 @@
 //	namewall status     say whether a running one is ready, and what it holds
 //	namewall why        say why an address or a name is let through, or why not
 //	namewall list       list what it holds in its sets, and why
+//	namewall watch      show what it does, as it does it
 //	namewall check      compare a Corefile with the kernel's sets
 //	namewall nft        print the sets that a Corefile needs
 //	namewall import     turn another program's sets into rules
@@ -92,7 +93,7 @@ func rootCommand() *cobra.Command {
 	})
 	root.SetVersionTemplate("{{.Version}}")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), statusCommand(), whyCommand(), listCommand(), checkCommand(), nftCommand(),
+	root.AddCommand(serveCommand(), statusCommand(), whyCommand(), listCommand(), watchCommand(), checkCommand(), nftCommand(),
 		importCommand(), versionCommand(), setsCommand())
 	return root
 }

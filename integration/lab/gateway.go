@@ -112,6 +112,16 @@ func (n *Namewall) Asks(command ...string) (string, error) {
 	return n.lab.Gateway.Run(n.inOwnDirs, append([]string{binary}, command...)...)
 }
 
+// Watches starts one of the binary's commands that go on asking a running one.
+func (n *Namewall) Watches(command ...string) *Process {
+	n.lab.t.Helper()
+	binary, err := namewall.path()
+	if err != nil {
+		n.lab.t.Fatalf("%v", err)
+	}
+	return n.lab.Gateway.Start(n.lab.t, n.inOwnDirs, "namewall "+command[0], append([]string{binary}, command...)...)
+}
+
 // inOwnDirs has a command work in the process's own directory, and find its control
 // socket there: the lab's processes share this machine's files.
 func (n *Namewall) inOwnDirs(c *exec.Cmd) {
@@ -121,17 +131,18 @@ func (n *Namewall) inOwnDirs(c *exec.Cmd) {
 
 func (n *Namewall) corefile() string { return filepath.Join(n.dir, "Corefile") }
 
-// stateDir and runDir are where shown Corefiles keep their state and have their
-// control socket. The lab's processes share this machine's files, so theirs are
+// stateDir, runDir and logDir are where shown Corefiles keep their state, and have
+// their control socket and grant log. The lab's processes share this machine's files, so theirs are
 // beside their Corefile.
 const (
 	stateDir = "/var/lib/namewall"
 	runDir   = "/run/namewall"
+	logDir   = "/var/log/namewall"
 )
 
 func (n *Namewall) write(corefile string) {
 	n.lab.t.Helper()
-	corefile = strings.NewReplacer(stateDir, filepath.Join(n.dir, "state"), runDir, filepath.Join(n.dir, "run")).Replace(corefile)
+	corefile = strings.NewReplacer(stateDir, filepath.Join(n.dir, "state"), runDir, filepath.Join(n.dir, "run"), logDir, filepath.Join(n.dir, "log")).Replace(corefile)
 	if err := os.WriteFile(n.corefile(), []byte(corefile), 0o600); err != nil {
 		n.lab.t.Fatalf("%v", err)
 	}

@@ -117,6 +117,42 @@ const (
 	CauseRefusable  = "refusable"   // a rule's policy would refuse the address
 )
 
+// Event is one line of GET /v1/events, which goes on until one side ends it, and
+// of the grant log.
+type Event struct {
+	At   time.Time `json:"at"`
+	Kind string    `json:"kind"` // one of the Event constants
+
+	Rule   string   `json:"rule,omitempty"`
+	Name   string   `json:"name,omitempty"`
+	Chain  []string `json:"chain,omitempty"` // from the name to the address's owner
+	Client string   `json:"client,omitempty"`
+
+	Set     string     `json:"set,omitempty"`
+	Address string     `json:"address,omitempty"`
+	Service string     `json:"service,omitempty"`
+	Until   *time.Time `json:"until,omitempty"` // admitted, extended: the end of the promise
+
+	Cause   string  `json:"cause,omitempty"` // refused: as metrics have it
+	Text    string  `json:"text,omitempty"`  // refused: in words
+	Feed    bool    `json:"feed,omitempty"`  // refused, and given to the client all the same
+	Count   int     `json:"count,omitempty"` // healed: elements; lost: events
+	Process string  `json:"process,omitempty"`
+	PID     int     `json:"pid,omitempty"`
+	Held    float64 `json:"held_seconds,omitempty"`
+}
+
+// Kinds of events.
+const (
+	EventAdmitted = "admitted" // an element was promised that wasn't
+	EventExtended = "extended" // it is promised for longer
+	EventRevoked  = "revoked"  // it was deleted, because the configuration no longer gives it
+	EventRefused  = "refused"  // an address was not promised
+	EventHealed   = "healed"   // elements were put back that others had taken out
+	EventHeld     = "held"     // an answer was held for longer than a client notices
+	EventLost     = "lost"     // so many events came faster than they were read
+)
+
 // Problem is the body of every response that is no success.
 type Problem struct {
 	Error string `json:"error"`

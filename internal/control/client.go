@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -50,6 +51,32 @@ func (c *Client) Get(path string, parameters url.Values, v any) error {
 		return fmt.Errorf("the answer of %s can't be read: %w", c.path, err)
 	}
 	return nil
+}
+
+// Stream asks for a path whose answer is one JSON value a line, and calls each with
+// every line until it returns an error, which is returned, or the server ends.
+func (c *Client) Stream(ctx context.Context, path string, each func(line []byte) error) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://namewall"+Version+path, nil)
+	if err != nil {
+		return err
+	}
+	patient := c.http
+	patient.Timeout = 0
+	response, err := patient.Do(request)
+	if err != nil {
+		return c.explain(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return refusal(response)
+	}
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if err := each(lines.Bytes()); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
 }
 
 // explain says what to do about a socket that can't be reached.

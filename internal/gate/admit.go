@@ -41,6 +41,7 @@ func (i *Instance) Admit(ctx context.Context, q *Question) {
 		q.Fates = append(q.Fates, st.fate())
 	}
 	i.gate.follow(q, now)
+	i.gate.tellOfAnswer(q)
 }
 
 // judge takes all addresses through all rules, as things are now. What is not

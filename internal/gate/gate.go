@@ -82,6 +82,7 @@ type Gate struct {
 	queue   queue
 	doomed  doomed
 	past    past
+	stage   stage
 
 	bindings atomic.Int64 // in all shards
 	held     atomic.Int64 // answers that wait

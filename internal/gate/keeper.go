@@ -235,6 +235,7 @@ func (k *keeper) report() {
 	for _, ks := range k.known() {
 		if n := ks.healed.Swap(0); n > 0 {
 			k.watch.Healed(int(n))
+			k.tellOfHeal(ks, int(n))
 			ks.lastHeal.Store(&Heal{At: time.Now(), Elements: int(n), by: ks.foreign.Load()})
 			k.log.Warningf("set %s: put %d elements back, %s", ks.id, n, ks.changedBy())
 		}

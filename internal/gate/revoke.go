@@ -140,6 +140,7 @@ func (b *binding) revive() {
 // end. The shard is locked.
 func (g *Gate) ended(s *shard, b *binding) {
 	b.set.revoked.Add(1)
+	g.tellOf(Gone, b, 0)
 	if b.ending == killing {
 		g.doomed.add(b.flow())
 	}

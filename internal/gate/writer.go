@@ -194,7 +194,15 @@ func (g *Gate) granted(own *binding, w *write, now moment) {
 		own.held, own.epoch, own.own = max(own.holds(w.epoch), w.until), w.epoch, !w.found
 		own.wrote = now
 	}
+	before := own.until
 	own.until = max(own.until, min(w.until, own.held))
+	switch {
+	case w.skip || w.kind == healing:
+	case before <= now:
+		g.tellOf(Admitted, own, 0)
+	default:
+		g.tellOf(Extended, own, before)
+	}
 	for i := range own.reasons {
 		if sub := own.reasons[i].subject; sub.name != "" {
 			g.names.keep(sub, own.addr(), own.until)

@@ -40,6 +40,9 @@ type Node struct {
 	// Control is the path of the control socket; "": none.
 	Control string
 
+	// Log is the path of the grant log; "": none.
+	Log string
+
 	// State is the directory of the state file, an absolute path; "": none.
 	State string
 }

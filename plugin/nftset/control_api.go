@@ -40,6 +40,7 @@ func newAPI(p *process) http.Handler {
 	mux.HandleFunc("GET "+control.Version+"/status", a.status)
 	mux.HandleFunc("GET "+control.Version+"/elements", a.elements)
 	mux.HandleFunc("GET "+control.Version+"/why", a.why)
+	mux.HandleFunc("GET "+control.Version+"/events", a.events)
 	return mux
 }
 

@@ -58,7 +58,7 @@ func newLab(t testing.TB, corefile string) *lab {
 	}
 	l.Handler = &Handler{rules: block.Rules, next: plugin.HandlerFunc(l.answer)}
 	inst := newInstance(cfg, func() *process {
-		return &process{gate: l.gate, own: nothing{}, saver: newSaver(l), control: new(controller)}
+		return &process{gate: l.gate, own: nothing{}, saver: newSaver(l), control: new(controller), grants: &grantLog{gate: l.gate}}
 	})
 	inst.handlers = []*Handler{l.Handler}
 	if err := inst.start(); err != nil {

@@ -55,6 +55,7 @@ func (i *instance) start() error {
 	i.active.Start()
 	p.serving.Store(i)
 	p.control.use(i.cfg.Node.Control)
+	p.grants.use(i.cfg.Node.Log)
 	ctx, cancel := context.WithTimeout(context.Background(), settleMax)
 	defer cancel()
 	p.gate.Settle(ctx)
@@ -110,6 +111,7 @@ func (i *instance) keep() error {
 		i.active.Keep()
 		i.shared().saver.use(i.cfg.Node.State)
 		i.shared().control.use(i.cfg.Node.Control)
+		i.shared().grants.use(i.cfg.Node.Log)
 		i.shared().serving.Store(i)
 	default:
 		i.active.Stop()
@@ -141,12 +143,13 @@ func (i *instance) prefixes64() []netip.Prefix {
 	return all
 }
 
-// end writes the state file and removes the control socket, before the process
-// ends.
+// end writes the state file and what waits for the grant log, and removes the
+// control socket, before the process ends.
 func (i *instance) end() error {
 	if i.active != nil {
 		i.shared().saver.save()
 		i.shared().control.close()
+		i.shared().grants.close()
 	}
 	return nil
 }
@@ -158,6 +161,7 @@ type process struct {
 
 	saver   *saver
 	control *controller
+	grants  *grantLog
 	recent  recent
 	serving atomic.Pointer[instance] // what questions are answered by; nil: nothing yet
 }
@@ -183,6 +187,7 @@ var shared = sync.OnceValue(func() *process {
 	p.saver = &saver{gate: p.gate, saved: stateSaved, failures: stateFailures}
 	go p.saver.run()
 	p.control = &controller{handler: newAPI(p)}
+	p.grants = &grantLog{gate: p.gate, lost: grantsLost, failures: grantFailures}
 	prometheus.MustRegister(&statsCollector{process: p})
 	return p
 })

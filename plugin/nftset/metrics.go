@@ -118,6 +118,20 @@ var (
 		Help:      "When the state file was written last; 0 if it never was by this process.",
 	})
 
+	grantsLost = promauto.NewCounter(prometheus.CounterOpts{
+		Namespace: plugin.Namespace,
+		Subsystem: directive,
+		Name:      "log_lost_total",
+		Help:      "Lines of the grant log for which there was no room, because they came faster than the disk takes them.",
+	})
+
+	grantFailures = promauto.NewCounter(prometheus.CounterOpts{
+		Namespace: plugin.Namespace,
+		Subsystem: directive,
+		Name:      "log_failures_total",
+		Help:      "Lines of the grant log that could not be written.",
+	})
+
 	stateFailures = promauto.NewCounter(prometheus.CounterOpts{
 		Namespace: plugin.Namespace,
 		Subsystem: directive,

@@ -20,6 +20,10 @@ func (p *parser) node() (Node, error) {
 			n.Control, err = p.control(args)
 			return err
 		},
+		"log": func(args []string) (err error) {
+			n.Log, err = p.path("log", "/var/log/namewall/grants.log", args)
+			return err
+		},
 		"state": func(args []string) (err error) {
 			n.State, err = p.path("state", "/var/lib/namewall", args)
 			return err

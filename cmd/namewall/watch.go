@@ -1,0 +1,109 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/namewall/namewall/internal/control"
+)
+
+func watchCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "watch [--rule NAME] [--kind KIND] [--json]",
+		Short: "Show what a running namewall does, as it does it",
+		Long: `Show what a running namewall admits, extends, refuses, revokes and puts back, and
+which answers it holds for long, a line each, until it is interrupted. It may be
+left running on a busy gateway: what comes too fast to be shown is left out and
+counted, and nothing waits for it.`,
+		Args: noArgs,
+	}
+	ask := askingFlags(c)
+	rule := c.Flags().String("rule", "", "only of this rule")
+	kind := c.Flags().String("kind", "", "only of this kind: admitted, extended, refused, revoked, healed or held")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
+		defer stop()
+		err := ask.client().Stream(ctx, "/events", func(line []byte) error {
+			var e control.Event
+			if err := json.Unmarshal(line, &e); err != nil {
+				return fmt.Errorf("the event can't be read: %w", err)
+			}
+			if *rule != "" && e.Rule != *rule || *kind != "" && e.Kind != *kind {
+				return nil
+			}
+			return show(c.OutOrStdout(), &e, line, ask.json)
+		})
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+			return errors.New("namewall has ended")
+		}
+		return err
+	}
+	return c
+}
+
+// show prints an event as text, or as the line that it came in.
+func show(w io.Writer, e *control.Event, line []byte, asJSON bool) error {
+	if asJSON {
+		_, err := fmt.Fprintf(w, "%s\n", line)
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s  %-8s  %s\n", e.At.Local().Format(time.TimeOnly), e.Kind, eventText(e))
+	return err
+}
+
+// eventText is what an event says, in a line.
+func eventText(e *control.Event) string {
+	name := strings.TrimSuffix(e.Name, ".")
+	switch e.Kind {
+	case control.EventAdmitted, control.EventExtended:
+		text := fmt.Sprintf("%s (rule %s): %s in %s", name, e.Rule, addressed(e), e.Set)
+		if e.Until != nil {
+			text += " for " + span(e.Until.Sub(e.At))
+		}
+		return text + asked(e)
+	case control.EventRevoked:
+		return fmt.Sprintf("%s (rule %s): %s in %s", name, e.Rule, addressed(e), e.Set)
+	case control.EventRefused:
+		text := fmt.Sprintf("%s: %s: %s", name, e.Address, e.Text)
+		if e.Feed {
+			text += ", and given all the same"
+		}
+		return text + asked(e)
+	case control.EventHealed:
+		text := fmt.Sprintf("%s: %s put back", e.Set, plural(e.Count, "element"))
+		if e.Process != "" {
+			text += fmt.Sprintf(", last changed by %s (pid %d)", e.Process, e.PID)
+		}
+		return text
+	case control.EventHeld:
+		return fmt.Sprintf("%s: the answer for %s waited for %.2f s", name, e.Client, e.Held)
+	case control.EventLost:
+		return plural(e.Count, "event") + " came too fast to be shown"
+	}
+	return ""
+}
+
+func addressed(e *control.Event) string {
+	if e.Service != "" {
+		return e.Address + " . " + e.Service
+	}
+	return e.Address
+}
+
+func asked(e *control.Event) string {
+	if e.Client == "" {
+		return ""
+	}
+	return ", asked by " + e.Client
+}
