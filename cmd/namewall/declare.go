@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,8 +21,8 @@ import (
 // The default timeout is for elements that are added by hand: without one, a
 // forgotten timeout means for ever.
 const (
-	defaultSize    = 65536
-	defaultTimeout = "1h"
+	defaultSize = 65536
+	defaultLife = time.Hour
 )
 
 func nftCommand() *cobra.Command {
@@ -77,7 +78,7 @@ func declare(f *nftset.Corefile) (string, error) {
 			fmt.Fprintf(&b, "table %s %s {\n", d.id.Family, d.id.Table)
 		}
 		fmt.Fprintf(&b, "\t# for %s\n\tset %s {\n\t\ttype %s\n\t\tsize %d\n\t\tflags timeout\n\t\ttimeout %s\n\t}\n",
-			list(d.rules), d.id.Name, d.layout, defaultSize, defaultTimeout)
+			list(d.rules), d.id.Name, d.layout, defaultSize, nftDuration(defaultLife))
 	}
 	if len(all) > 0 {
 		b.WriteString("}\n")

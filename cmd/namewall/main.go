@@ -11,6 +11,7 @@
 //	namewall check      compare a Corefile with the kernel's sets
 //	namewall nft        print the sets that a Corefile needs
 //	namewall import     turn another program's sets into rules
+//	namewall export     print what sets hold, for other machines and programs
 //	namewall version    say what this binary is made of
 //
 // It exits with 0 if all is well, 1 if not, and 2 if it was called wrongly.
@@ -93,8 +94,19 @@ func rootCommand() *cobra.Command {
 	})
 	root.SetVersionTemplate("{{.Version}}")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), statusCommand(), whyCommand(), listCommand(), watchCommand(), checkCommand(), nftCommand(),
-		importCommand(), versionCommand(), setsCommand())
+	root.AddCommand(
+		serveCommand(),
+		statusCommand(),
+		whyCommand(),
+		listCommand(),
+		watchCommand(),
+		checkCommand(),
+		nftCommand(),
+		importCommand(),
+		exportCommand(),
+		versionCommand(),
+		setsCommand(),
+	)
 	return root
 }
 

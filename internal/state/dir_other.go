@@ -21,3 +21,6 @@ func (*Dir) Save(Snapshot) error { return errors.ErrUnsupported }
 
 // Load returns [errors.ErrUnsupported].
 func (*Dir) Load() (Loaded, error) { return Loaded{}, errors.ErrUnsupported }
+
+// View returns [errors.ErrUnsupported].
+func View(string) (Loaded, error) { return Loaded{}, errors.ErrUnsupported }

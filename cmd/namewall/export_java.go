@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
+)
+
+// javaPolicy is a grant for a JVM's security manager, of the form that vendors
+// document (java.net.SocketPermission): the exact names with their ports.
+// Protocols have no place in it.
+func (e *exporter) javaPolicy(*holdings) (string, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "// %s\ngrant {\n", e.title())
+	for _, r := range e.rules {
+		var hosts []string
+		for _, n := range exactNames(e.rules) {
+			if n.rule == r {
+				hosts = append(hosts, socketHosts(strings.TrimSuffix(n.name, "."), n.services)...)
+			}
+		}
+		if len(hosts) == 0 {
+			return "", fmt.Errorf("rule %s has no exact name: a JVM takes only such, write the names out", r.Name)
+		}
+		fmt.Fprintf(&b, "    // rule %s\n", r.Name)
+		for _, host := range slices.Compact(hosts) {
+			fmt.Fprintf(&b, "    permission java.net.SocketPermission %q, \"connect, accept, resolve\";\n", host)
+		}
+		if wild := wildcards(r.Names); len(wild) > 0 {
+			fmt.Fprintf(&b, "    // left out: %s\n", list(wild))
+		}
+	}
+	b.WriteString("};\n")
+	return b.String(), nil
+}
+
+// socketHosts are the targets of permissions for a name: all of its ports, or the
+// name alone, which is every port.
+func socketHosts(name string, services []set.Service) []string {
+	if len(services) == 0 {
+		return []string{name}
+	}
+	var ports []int
+	for _, s := range services {
+		ports = append(ports, int(s.Port))
+	}
+	slices.Sort(ports)
+	var hosts []string
+	for _, port := range slices.Compact(ports) {
+		hosts = append(hosts, name+":"+strconv.Itoa(port))
+	}
+	return hosts
+}
+
+// wildcards are the patterns that are no exact names.
+func wildcards(lines []rule.Names) []string {
+	var all []string
+	for _, line := range lines {
+		for _, p := range line.Patterns {
+			if _, exact := p.Exact(); !exact {
+				all = append(all, p.String())
+			}
+		}
+	}
+	return all
+}

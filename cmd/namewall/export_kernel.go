@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/namewall/namewall/internal/nft"
+	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
+	"github.com/namewall/namewall/internal/state"
+)
+
+// held is what the kernel's sets hold. A set that is missing, or that a rule can't
+// use, is an error: what it should hold is not known.
+func (e *exporter) held() (*holdings, error) {
+	r, err := nft.OpenReader(nft.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("the kernel's sets can't be read: %w", err)
+	}
+	defer r.Close()
+	have, err := kernelSets()
+	if err != nil {
+		return nil, err
+	}
+	names, nameless := e.names()
+	h := &holdings{nameless: nameless}
+	var errs []error
+	for id, feeding := range e.feeders() {
+		s, ok := have[id]
+		if !ok {
+			errs = append(errs, fmt.Errorf("set %s: there is none: load the ruleset that declares it, or look the names up with --resolve", id))
+			continue
+		}
+		if err := s.Usable(); err != nil {
+			errs = append(errs, fmt.Errorf("set %s: %w", id, err))
+			continue
+		}
+		h.sets = append(h.sets, s)
+		if err := h.read(r, s, feeding, names); err != nil {
+			errs = append(errs, fmt.Errorf("set %s: %w", id, err))
+		}
+	}
+	h.sort()
+	return h, errors.Join(errs...)
+}
+
+// feeders are the sets, with the rules that feed them.
+func (e *exporter) feeders() map[set.ID][]string {
+	all := make(map[set.ID][]string)
+	for _, r := range e.rules {
+		for _, s := range r.Sets {
+			all[s.ID] = append(all[s.ID], r.Name)
+		}
+	}
+	return all
+}
+
+// read adds a set's elements.
+func (h *holdings) read(r *nft.Reader, s nft.Set, feeding []string, names nameIndex) error {
+	elements := make(map[set.Key]nft.Element) // one may be told several times
+	if err := r.Elements(s, func(el nft.Element) error { elements[el.Key] = el; return nil }); err != nil {
+		return err
+	}
+	for key, el := range elements {
+		client, addr, service, ok := s.Layout.Split(key)
+		if !ok {
+			return errors.New("it has been declared anew meanwhile: try again")
+		}
+		one := entry{rules: feeding, set: s.ID, client: client, addr: addr, service: service, names: names[elementID{s.ID, key}]}
+		one.life(el.Timeout, el.Expires)
+		h.entries = append(h.entries, one)
+	}
+	return nil
+}
+
+// elementID names one element of one set.
+type elementID struct {
+	set set.ID
+	key set.Key
+}
+
+// nameIndex has the names that elements are there for.
+type nameIndex map[elementID][]string
+
+var errNoState = errors.New("write 'state DIRECTORY' into the block nftset without a name")
+
+// names are those that the state file tells, as of its last half minute.
+func (e *exporter) names() (nameIndex, error) {
+	dir := e.file.Node.State
+	if dir == "" {
+		return nil, errNoState
+	}
+	l, err := state.View(dir)
+	if err != nil {
+		return nil, errors.Join(append([]error{err}, l.Problems...)...)
+	}
+	all := make(nameIndex, len(l.Bindings))
+	for _, b := range l.Bindings {
+		id := elementID{l.Sets[b.Set].ID, b.Key}
+		for _, reason := range b.Reasons {
+			if name, ok := hostName(reason.Name); ok && !slices.Contains(all[id], name) {
+				all[id] = append(all[id], name)
+			}
+		}
+		slices.Sort(all[id])
+	}
+	return all, nil
+}
+
+// hostName is a name as people and other programs write it. A client may ask for
+// names that are none (RFC 2181 §11), and these are nobody's business elsewhere.
+func hostName(name string) (string, bool) {
+	p, err := rule.ParsePattern(name)
+	if err != nil {
+		return "", false
+	}
+	_, exact := p.Exact()
+	return p.String(), exact
+}
