@@ -4,6 +4,7 @@ package docs
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,8 +56,9 @@ func TestCorefiles(t *testing.T) {
 		if len(all) == 0 {
 			t.Errorf("%s shows no Corefile", file)
 		}
-		for _, corefile := range all {
-			t.Run(file, func(t *testing.T) {
+		for i, corefile := range all {
+			// The name is in paths that go into the Corefile, where # begins a comment.
+			t.Run(fmt.Sprintf("%s %d", file, i+1), func(t *testing.T) {
 				t.Parallel()
 				works(t, corefile)
 			})
