@@ -15,7 +15,7 @@ import (
 // FuzzDecode: whatever the kernel sends, what is taken for an entry has an
 // identity, and its deletion carries it as it came.
 func FuzzDecode(f *testing.F) {
-	for _, line := range strings.Fields(read(f, "testdata/entries")) {
+	for line := range strings.FieldsSeq(read(f, "testdata/entries")) {
 		b, err := hex.DecodeString(line)
 		if err != nil {
 			f.Fatal(err)

@@ -20,7 +20,7 @@ import (
 // Version is the first part of every path.
 const Version = "/v1"
 
-// ErrInUse: another process serves the socket.
+// ErrInUse says that another process serves the socket.
 var ErrInUse = errors.New("another process serves it")
 
 // DefaultPath is where the socket is if nobody says otherwise: in the directory

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,14 +96,10 @@ func (e *explanation) find(cause, ruleName string, at time.Time, format string, 
 }
 
 // involve notes that a rule has to do with it.
-func (e *explanation) involve(name string) bool {
-	for _, known := range e.rules {
-		if known == name {
-			return false
-		}
+func (e *explanation) involve(name string) {
+	if !slices.Contains(e.rules, name) {
+		e.rules = append(e.rules, name)
 	}
-	e.rules = append(e.rules, name)
-	return true
 }
 
 // present are the elements that let the subject through.
@@ -191,10 +188,8 @@ func refusedAs(v rule.Verdict) string {
 // work.
 func (e *explanation) readiness() {
 	for _, p := range e.process.gate.Problems() {
-		for _, name := range e.rules {
-			if p.Rule.Name == name {
-				e.find(control.CauseNotReady, name, time.Time{}, "%v", p)
-			}
+		if slices.Contains(e.rules, p.Rule.Name) {
+			e.find(control.CauseNotReady, p.Rule.Name, time.Time{}, "%v", p)
 		}
 	}
 }
