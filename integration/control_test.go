@@ -69,6 +69,17 @@ func TestControl(t *testing.T) {
 	lab.Until(t, healLimit, "status tells", func() error {
 		return contains(tells(t, n, 0, "status"), "1 put back", "(nft, pid ")
 	})
+	s.Records("inside.open.test. 60 IN A 10.1.2.3")
+	answers(t, l, "inside.open.test.", dns.TypeA)
+	tells(t, n, 0, "mode", "feed", "open")
+	answers(t, l, "inside.open.test.", dns.TypeA, "10.1.2.3")
+	if err := contains(tells(t, n, 0, "status")+n.Output(), "feed, by hand", "by hand (uid 0, pid ", "rule open held to feeding"); err != nil {
+		t.Error(err)
+	}
+	tells(t, n, 1, "mode", "feed", "web")
+	tells(t, n, 2, "mode", "off")
+	tells(t, n, 0, "mode", "enforce")
+	answers(t, l, "inside.open.test.", dns.TypeA)
 	l.NFT("delete table inet filter")
 	lab.Until(t, healLimit, "status tells", func() error {
 		if out, err := n.Asks("status", "--quiet"); err == nil {

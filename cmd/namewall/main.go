@@ -8,6 +8,7 @@
 //	namewall why        say why an address or a name is let through, or why not
 //	namewall list       list what it holds in its sets, and why
 //	namewall watch      show what it does, as it does it
+//	namewall mode       hold its rules to feeding, or let them enforce again
 //	namewall check      compare a Corefile with the kernel's sets
 //	namewall nft        print the sets that a Corefile needs
 //	namewall import     turn another program's sets into rules
@@ -100,6 +101,7 @@ func rootCommand() *cobra.Command {
 		whyCommand(),
 		listCommand(),
 		watchCommand(),
+		modeCommand(),
 		checkCommand(),
 		nftCommand(),
 		importCommand(),

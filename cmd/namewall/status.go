@@ -49,7 +49,11 @@ func printStatus(w io.Writer, s *control.Status, now time.Time) {
 	if len(s.Rules) > 0 {
 		rows := [][]string{{"RULE", "MODE", "STATE"}}
 		for _, r := range s.Rules {
-			rows = append(rows, []string{r.Name, r.Mode, orReady(r.Problems)})
+			mode := r.Mode
+			if r.Braked {
+				mode = "feed, by hand"
+			}
+			rows = append(rows, []string{r.Name, mode, orReady(r.Problems)})
 			for _, p := range r.Problems[min(1, len(r.Problems)):] {
 				rows = append(rows, []string{"", "", p})
 			}

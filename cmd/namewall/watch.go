@@ -88,6 +88,8 @@ func eventText(e *control.Event) string {
 		return text
 	case control.EventHeld:
 		return fmt.Sprintf("%s: the answer for %s waited for %.2f s", name, e.Client, e.Held)
+	case control.EventByHand:
+		return e.Text
 	case control.EventLost:
 		return plural(e.Count, "event") + " came too fast to be shown"
 	}

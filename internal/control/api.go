@@ -21,7 +21,8 @@ type Status struct {
 // Rule is one rule of the active configuration.
 type Rule struct {
 	Name     string   `json:"name"`
-	Mode     string   `json:"mode"`
+	Mode     string   `json:"mode"`             // of the Corefile
+	Braked   bool     `json:"braked,omitempty"` // it only feeds, by hand
 	Sets     []string `json:"sets"`
 	Problems []string `json:"problems,omitempty"` // why it is not ready
 }
@@ -84,6 +85,18 @@ type Reason struct {
 	Until  time.Time `json:"until"` // for how long it alone keeps the element
 }
 
+// Mode is the body of POST /v1/mode: whether a rule, or all of them if it names none,
+// is held to feeding, or let enforce again as the Corefile has it.
+type Mode struct {
+	Mode string `json:"mode"` // "feed" or "enforce"
+	Rule string `json:"rule,omitempty"`
+}
+
+// Done is the answer to what has been changed.
+type Done struct {
+	Done string `json:"done"` // in words
+}
+
 // Why is what GET /v1/why tells of an address or a name. Its parameters are
 // address or name, and service and client.
 type Why struct {
@@ -134,12 +147,13 @@ type Event struct {
 	Until   *time.Time `json:"until,omitempty"` // admitted, extended: the end of the promise
 
 	Cause   string  `json:"cause,omitempty"` // refused: as metrics have it
-	Text    string  `json:"text,omitempty"`  // refused: in words
+	Text    string  `json:"text,omitempty"`  // refused, by hand: in words
 	Feed    bool    `json:"feed,omitempty"`  // refused, and given to the client all the same
 	Count   int     `json:"count,omitempty"` // healed: elements; lost: events
 	Process string  `json:"process,omitempty"`
 	PID     int     `json:"pid,omitempty"`
 	Held    float64 `json:"held_seconds,omitempty"`
+	UID     *uint32 `json:"uid,omitempty"` // by hand: whose
 }
 
 // Kinds of events.
@@ -150,6 +164,7 @@ const (
 	EventRefused  = "refused"  // an address was not promised
 	EventHealed   = "healed"   // elements were put back that others had taken out
 	EventHeld     = "held"     // an answer was held for longer than a client notices
+	EventByHand   = "by hand"  // an administrator has changed something
 	EventLost     = "lost"     // so many events came faster than they were read
 )
 

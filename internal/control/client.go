@@ -2,6 +2,7 @@ package control
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,6 +41,20 @@ func NewClient(path string) *Client {
 func (c *Client) Get(path string, parameters url.Values, v any) error {
 	u := url.URL{Scheme: "http", Host: "namewall", Path: Version + path, RawQuery: parameters.Encode()}
 	response, err := c.http.Get(u.String())
+	return c.decode(response, err, v)
+}
+
+// Post sends body to a path of the API and decodes the answer into v.
+func (c *Client) Post(path string, body, v any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	response, err := c.http.Post("http://namewall"+Version+path, "application/json", bytes.NewReader(text))
+	return c.decode(response, err, v)
+}
+
+func (c *Client) decode(response *http.Response, err error, v any) error {
 	if err != nil {
 		return c.explain(err)
 	}

@@ -5,21 +5,21 @@ import (
 	"syscall"
 )
 
-// peer is the user at the other end, as of its connect (SO_PEERCRED, unix(7)).
-func peer(conn net.Conn) (uid uint32, err error) {
+// peer is who is at the other end (SO_PEERCRED, unix(7)).
+func peer(conn net.Conn) (Caller, error) {
 	raw, err := conn.(*net.UnixConn).SyscallConn()
 	if err != nil {
-		return 0, err
+		return Caller{}, err
 	}
 	var cred *syscall.Ucred
 	var credErr error
 	if err := raw.Control(func(fd uintptr) {
 		cred, credErr = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
 	}); err != nil {
-		return 0, err
+		return Caller{}, err
 	}
 	if credErr != nil {
-		return 0, credErr
+		return Caller{}, credErr
 	}
-	return cred.Uid, nil
+	return Caller{UID: cred.Uid, PID: int(cred.Pid)}, nil
 }

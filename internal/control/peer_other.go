@@ -7,4 +7,4 @@ import (
 	"net"
 )
 
-func peer(net.Conn) (uint32, error) { return 0, errors.ErrUnsupported }
+func peer(net.Conn) (Caller, error) { return Caller{}, errors.ErrUnsupported }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -44,7 +45,7 @@ func Listen(path string, h http.Handler) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{path: path, http: &http.Server{Handler: h, ReadHeaderTimeout: headerLimit}}
+	s := &Server{path: path, http: &http.Server{Handler: h, ReadHeaderTimeout: headerLimit, ConnContext: withCaller}}
 	s.done.Go(func() { _ = s.http.Serve(&guard{Listener: l, places: make(chan struct{}, connectionsMax)}) })
 	return s, nil
 }
@@ -95,19 +96,42 @@ func (g *guard) Accept() (net.Conn, error) {
 			<-g.places
 			return nil, err
 		}
-		if uid, err := peer(conn); err != nil || uid != 0 && uid != uint32(os.Geteuid()) {
+		caller, err := peer(conn)
+		if err != nil || caller.UID != 0 && caller.UID != uint32(os.Geteuid()) {
 			_ = conn.Close() // the mode of the socket has told them already
 			<-g.places
 			continue
 		}
-		return &guarded{Conn: conn, leave: sync.OnceFunc(func() { <-g.places })}, nil
+		return &guarded{Conn: conn, caller: caller, leave: sync.OnceFunc(func() { <-g.places })}, nil
 	}
 }
 
 // guarded gives its place back when it is closed.
 type guarded struct {
 	net.Conn
-	leave func()
+	caller Caller
+	leave  func()
+}
+
+// Caller is the process at the other end of a connection, as of its connect.
+type Caller struct {
+	UID uint32
+	PID int
+}
+
+type callerKey struct{}
+
+func withCaller(ctx context.Context, conn net.Conn) context.Context {
+	if g, ok := conn.(*guarded); ok {
+		return context.WithValue(ctx, callerKey{}, g.caller)
+	}
+	return ctx
+}
+
+// CallerOf is who sends a request that a Server serves.
+func CallerOf(r *http.Request) Caller {
+	caller, _ := r.Context().Value(callerKey{}).(Caller)
+	return caller
 }
 
 func (c *guarded) Close() error {

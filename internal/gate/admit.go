@@ -14,8 +14,9 @@ import (
 // for to the end still goes on.
 func (i *Instance) Admit(ctx context.Context, q *Question) {
 	now := i.gate.now()
+	q.braked = i.gate.brake.rules.Load()
 	for n := range q.Matches {
-		if r := q.Matches[n].Rule; r.Mode == rule.Enforce {
+		if r := q.Matches[n].Rule; !q.feeds(r) {
 			if !q.Enforced || r.Lifetime.Max < q.Max {
 				q.Max = r.Lifetime.Max
 			}
@@ -88,7 +89,7 @@ func (i *Instance) judgeOne(q *Question, addr, match int, start, now moment) {
 		}
 		fits = true
 		gr := grant{
-			addr: addr, match: match, rule: rs, set: n, counts: q.counts(r),
+			addr: addr, match: match, rule: rs, set: n, counts: q.counts(r), feeds: q.feeds(r),
 			lives: livesOf(r.Lifetime, a.TTL), deadline: start + r.Wait, state: st,
 		}
 		if !i.gate.want(q, &gr, now) {

@@ -83,6 +83,7 @@ type Gate struct {
 	doomed  doomed
 	past    past
 	stage   stage
+	brake   brake
 
 	bindings atomic.Int64 // in all shards
 	held     atomic.Int64 // answers that wait

@@ -32,6 +32,10 @@ type Happening struct {
 	Process string
 	PID     int
 
+	// ByHand: what somebody did, and who.
+	Did string
+	UID uint32
+
 	// Held: for how long an answer waited.
 	Held time.Duration
 }
@@ -47,6 +51,7 @@ const (
 	Refused                  // an address was not promised
 	Healed                   // elements were put back
 	HeldLong                 // an answer was held for longer than heldLong
+	ByHand                   // an administrator has changed something
 )
 
 // heldLong is how long an answer may be held without anybody wanting to know:
@@ -154,4 +159,9 @@ func (g *Gate) tellOfHeal(ks *kernelSet, n int) {
 		h.Process, h.PID = who.name, who.pid
 	}
 	g.stage.tell(h)
+}
+
+// TellByHand tells that a user has changed something, in words.
+func (g *Gate) TellByHand(uid uint32, did string) {
+	g.stage.tell(Happening{Kind: ByHand, Did: did, UID: uid})
 }

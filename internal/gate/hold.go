@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/namewall/namewall/internal/nft"
-	"github.com/namewall/namewall/internal/rule"
 )
 
 // hold waits until something has come of every grant of a question. They are on
@@ -70,7 +69,7 @@ func (gr *grant) until() moment {
 // comes at once, and a feeding rule never waits for what is known to be missing.
 func (gr *grant) waits(now moment) bool {
 	st := gr.state
-	if st.err == nil || gr.rule.rule.Mode == rule.Feed && !errors.Is(st.err, errUnread) {
+	if st.err == nil || gr.feeds && !errors.Is(st.err, errUnread) {
 		return false
 	}
 	return now < gr.until()

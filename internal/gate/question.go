@@ -37,6 +37,7 @@ type Question struct {
 	// Held is how long the answer waited for the kernel, 0 if it was covered.
 	Held time.Duration
 
+	braked   *map[string]bool // as it was when Admit began
 	standing []standing
 	grants   []grant
 	lines    []rule.Match
@@ -83,6 +84,7 @@ type grant struct {
 	rule   *ruleState
 	set    int // index of rule.sets
 	counts bool
+	feeds  bool // the rule only feeds
 	lives  lives
 
 	deadline moment
@@ -114,7 +116,7 @@ func (q *Question) teaches(r *rule.Rule) bool { return q.Validated || !r.Validat
 // counts tells whether rule r has a say in what the client gets. Where no rule
 // enforces, the feeding ones tell what would have become of the answer.
 func (q *Question) counts(r *rule.Rule) bool {
-	return !q.Enforced || r.Mode == rule.Enforce
+	return !q.Enforced || !q.feeds(r)
 }
 
 // refuse notes that a rule doesn't want an address.

@@ -41,6 +41,7 @@ func newAPI(p *process) http.Handler {
 	mux.HandleFunc("GET "+control.Version+"/elements", a.elements)
 	mux.HandleFunc("GET "+control.Version+"/why", a.why)
 	mux.HandleFunc("GET "+control.Version+"/events", a.events)
+	mux.HandleFunc("POST "+control.Version+"/mode", a.mode)
 	return mux
 }
 
@@ -57,8 +58,10 @@ func (a *api) status(w http.ResponseWriter, _ *http.Request) {
 		out.Ready = false
 		problems[p.Rule.Name] = append(problems[p.Rule.Name], fmt.Sprintf("set %s: %v", p.Set, p.Err))
 	}
+	braked := g.BrakedRules()
 	for _, r := range g.Rules() {
 		shown := control.Rule{Name: r.Name, Mode: r.Mode.String(), Problems: problems[r.Name]}
+		shown.Braked = slices.Contains(braked, r)
 		for _, in := range r.Sets {
 			shown.Sets = append(shown.Sets, in.ID.String())
 		}

@@ -58,6 +58,7 @@ func (a *api) events(w http.ResponseWriter, r *http.Request) {
 var eventKinds = [...]string{
 	gate.Admitted: control.EventAdmitted, gate.Extended: control.EventExtended, gate.Gone: control.EventRevoked,
 	gate.Refused: control.EventRefused, gate.Healed: control.EventHealed, gate.HeldLong: control.EventHeld,
+	gate.ByHand: control.EventByHand,
 }
 
 // event is a happening as the control socket and the grant log tell it.
@@ -80,6 +81,8 @@ func event(h *gate.Happening) control.Event {
 		}
 	case gate.Healed:
 		e.Set, e.Count, e.Process, e.PID = h.Set.String(), h.Count, h.Process, h.PID
+	case gate.ByHand:
+		e.Text, e.UID = h.Did, &h.UID
 	case gate.HeldLong:
 		e.Name, e.Held = h.Name, h.Held.Seconds()
 		if h.Client.IsValid() {

@@ -215,6 +215,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	rulesNotReadyDesc = desc("rules_not_ready", "Rules of which a set can't be fed.")
+	rulesBrakedDesc   = desc("rules_braked", "Rules that are held to feeding by hand.")
 	setReadyDesc      = desc("set_ready", "1 if the set can be fed.", "family", "table", "set")
 	setElementsDesc   = desc("set_elements", "Elements of the set that are known, expired ones left out.", "family", "table", "set")
 	setCapacityDesc   = desc("set_capacity_elements", "Elements that the set has room for; 0 if it declares no size.", "family", "table", "set")
@@ -227,7 +228,7 @@ var (
 // Describe implements prometheus.Collector.
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		rulesNotReadyDesc, setReadyDesc, setElementsDesc, setCapacityDesc, usedDesc, limitDesc, ownKnownDesc, queuedDesc,
+		rulesNotReadyDesc, rulesBrakedDesc, setReadyDesc, setElementsDesc, setCapacityDesc, usedDesc, limitDesc, ownKnownDesc, queuedDesc,
 	} {
 		ch <- d
 	}
@@ -243,6 +244,7 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 		rules[p.Rule.Name] = true
 	}
 	gauge(rulesNotReadyDesc, len(rules))
+	gauge(rulesBrakedDesc, len(c.process.gate.BrakedRules()))
 	s := c.process.gate.Stats()
 	for _, set := range s.Sets {
 		labels := []string{set.ID.Family.String(), set.ID.Table, set.ID.Name}
