@@ -18,6 +18,7 @@ var reports = map[string]int{
 	"sets":    exitWrong,
 	"blocks":  exitWrong,
 	"feed":    exitOK,
+	"names":   exitWrong,
 	"sizes":   exitWrong,
 	"empty":   exitOK,
 	"plugins": exitWrong,
@@ -32,13 +33,23 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
+// fromHere has paths in the working directory begin with a dot.
+func fromHere(t *testing.T, text string) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(text, dir+"/", "./")
+}
+
 // A ruleset file is loaded by the real nft, in a namespace that check makes.
 func TestCheckFile(t *testing.T) {
 	for name, want := range reports {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(filepath.Join("testdata", "check", name))
 			code, stdout, stderr := namewall("check", "--nft", "ruleset.nft")
-			if diff := cmp.Diff(read(t, "report"), stdout); diff != "" || code != want || stderr != "" {
+			if diff := cmp.Diff(read(t, "report"), fromHere(t, stdout)); diff != "" || code != want || stderr != "" {
 				t.Errorf("exit code %d\n%s%s", code, diff, stderr)
 			}
 		})
@@ -58,7 +69,7 @@ func TestCheckKernel(t *testing.T) {
 				code, stdout, stderr = namewall("check")
 				return nil
 			})
-			if diff := cmp.Diff(read(t, "report"), stdout); diff != "" || code != want || stderr != "" {
+			if diff := cmp.Diff(read(t, "report"), fromHere(t, stdout)); diff != "" || code != want || stderr != "" {
 				t.Errorf("exit code %d\n%s%s", code, diff, stderr)
 			}
 		})
@@ -80,11 +91,15 @@ func TestCheckFileChangesNothing(t *testing.T) {
 }
 
 func TestCheckErrors(t *testing.T) {
-	t.Chdir(t.TempDir())
+	dir := t.TempDir()
+	t.Chdir(dir)
+	vendors := filepath.Join(dir, "vendors.names")
 	for file, text := range map[string]string{
-		"Corefile":    ". {\n errors\n}\n",
-		"wrong":       ". {\n errors\n nftset web {\n  set inet filter web4\n  name www..example.org\n }\n}\n",
-		"ruleset.nft": "table inet filter {\n set web4 { type ipv4_adr; }\n}\n",
+		"Corefile":      ". {\n errors\n}\n",
+		"listed":        ". {\n errors\n nftset web {\n  set inet filter web4\n  names vendors.names\n }\n}\n",
+		"vendors.names": "a.example.org\nb..example.org\n\nhttps://c.example.org/\n",
+		"wrong":         ". {\n errors\n nftset web {\n  set inet filter web4\n  name www..example.org\n }\n}\n",
+		"ruleset.nft":   "table inet filter {\n set web4 { type ipv4_adr; }\n}\n",
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -95,6 +110,8 @@ func TestCheckErrors(t *testing.T) {
 		want string
 	}{
 		"Corefile":        {[]string{"-conf", "wrong"}, "namewall: wrong:5 - Error during parsing: 'www..example.org' is no pattern"},
+		"first bad line":  {[]string{"-conf", "listed"}, "namewall: listed:5 - Error during parsing: names: " + vendors + ":2: 'b..example.org' is no pattern"},
+		"other bad line":  {[]string{"-conf", "listed"}, "\nnamewall: " + vendors + ":4: 'https://c.example.org/' is no pattern"},
 		"ruleset":         {[]string{"--nft", "ruleset.nft"}, "nft can't load ruleset.nft: ruleset.nft:2:"},
 		"missing ruleset": {[]string{"--nft", "nothing.nft"}, "nft can't load nothing.nft"},
 	} {

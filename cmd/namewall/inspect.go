@@ -148,15 +148,30 @@ func leastElements(r *rule.Rule) int {
 }
 
 func inspectNames(s *section, f *nftset.Corefile, r *rule.Rule) {
-	for _, p := range f.Unasked(r) {
-		s.add(wrong, "no server block with this rule is asked for %s: it never matches", p)
-	}
+	var excepted []rule.Pattern
 	for _, line := range r.Names {
+		if line.File != "" {
+			s.add(right, "%s: %s", line, plural(len(line.Patterns), "pattern"))
+		}
 		for _, p := range line.Patterns {
 			if slices.Contains(r.Except, p) {
-				s.add(warning, "%s is a name of this rule and an exception: it never matches", p)
+				excepted = append(excepted, p)
 			}
 		}
+	}
+	inspectPatterns(s, wrong, f.Unasked(r), "no server block with this rule is asked for %s: it never matches")
+	inspectPatterns(s, warning, excepted, "%s is a name of this rule and an exception: it never matches")
+}
+
+// inspectPatterns says the same of each pattern, up to a number that people
+// read: a file may have many.
+func inspectPatterns(s *section, l level, patterns []rule.Pattern, format string) {
+	const most = 10
+	for _, p := range patterns[:min(most, len(patterns))] {
+		s.add(l, format, p)
+	}
+	if more := len(patterns) - most; more > 0 {
+		s.add(l, "and so for %s", plural(more, "more pattern"))
 	}
 }
 

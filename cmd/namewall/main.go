@@ -26,6 +26,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/namewall/namewall/plugin/nftset"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -62,6 +64,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	case !errors.Is(err, errReported):
 		fmt.Fprintf(stderr, "namewall: %v\n", err)
+		if bad, ok := errors.AsType[*nftset.ListError](err); ok {
+			for _, line := range bad.Lines()[1:] {
+				fmt.Fprintf(stderr, "namewall: %s\n", line)
+			}
+		}
 	}
 	return exitWrong
 }

@@ -132,17 +132,24 @@ func (n *Namewall) inOwnDirs(c *exec.Cmd) {
 func (n *Namewall) corefile() string { return filepath.Join(n.dir, "Corefile") }
 
 // stateDir, runDir and logDir are where shown Corefiles keep their state, and have
-// their control socket and grant log. The lab's processes share this machine's files, so theirs are
-// beside their Corefile.
+// their control socket and grant log; namesFile has names. The lab's processes
+// share this machine's files, so theirs are beside their Corefile.
 const (
-	stateDir = "/var/lib/namewall"
-	runDir   = "/run/namewall"
-	logDir   = "/var/log/namewall"
+	stateDir  = "/var/lib/namewall"
+	runDir    = "/run/namewall"
+	logDir    = "/var/log/namewall"
+	namesFile = "/etc/namewall/vendors.names"
 )
 
 func (n *Namewall) write(corefile string) {
 	n.lab.t.Helper()
-	corefile = strings.NewReplacer(stateDir, filepath.Join(n.dir, "state"), runDir, filepath.Join(n.dir, "run"), logDir, filepath.Join(n.dir, "log")).Replace(corefile)
+	names := filepath.Join(n.dir, "vendors.names")
+	if err := os.WriteFile(names, []byte("vendor.example.net\n"), 0o600); err != nil {
+		n.lab.t.Fatalf("%v", err)
+	}
+	corefile = strings.NewReplacer(
+		stateDir, filepath.Join(n.dir, "state"), runDir, filepath.Join(n.dir, "run"), logDir, filepath.Join(n.dir, "log"), namesFile, names,
+	).Replace(corefile)
 	if err := os.WriteFile(n.corefile(), []byte(corefile), 0o600); err != nil {
 		n.lab.t.Fatalf("%v", err)
 	}

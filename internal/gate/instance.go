@@ -53,10 +53,29 @@ func (g *Gate) Stage(rules []*rule.Rule, site rule.Site) *Instance {
 // Start makes a staged configuration active. Its sets are read in the
 // background; until they have been, answers that need them are held.
 func (i *Instance) Start() {
+	i.gate.mu.Lock()
+	defer i.gate.mu.Unlock()
+	i.start(len(i.gate.instances))
+}
+
+// StartBeside is Start for a configuration that is to take old's place as soon as
+// whoever asks has moved over; it is old's Stop that completes it. If old is no
+// longer active, because it was replaced by another or has lost a reload, nothing
+// is done and false returned: nobody brings back what has gone.
+func (i *Instance) StartBeside(old *Instance) bool {
+	i.gate.mu.Lock()
+	defer i.gate.mu.Unlock()
+	at := slices.Index(i.gate.instances, old)
+	if at >= 0 {
+		i.start(at + 1)
+	}
+	return at >= 0
+}
+
+// start makes it active, as the at-th oldest. Gate.mu is held.
+func (i *Instance) start(at int) {
 	g := i.gate
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.instances = append(g.instances, i)
+	g.instances = slices.Insert(g.instances, at, i)
 	for _, rs := range i.rules {
 		for n, s := range rs.rule.Sets {
 			rs.sets[n].kernelSet = i.use(s)

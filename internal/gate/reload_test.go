@@ -153,3 +153,43 @@ func TestCloseLetsGoOfWhoWaits(t *testing.T) {
 		}
 	})
 }
+
+// A configuration that takes the place of another revokes what only that had
+// promised, and holds its place among others; what is no longer active is replaced
+// by nothing.
+func TestStartBeside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		k.declare(app4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}), newRule("app", []set.ID{app4}))
+		b.ask("www.example.com.", time.Minute, addr1)
+		first := b.inst
+		b.load(newRule("other", []set.ID{web4}))
+		newest := b.inst
+
+		next := b.gate.Stage([]*rule.Rule{newRule("web", []set.ID{web4})}, rule.Site{})
+		if !next.StartBeside(first) {
+			t.Fatal("the first configuration is active")
+		}
+		first.Stop()
+		synctest.Wait()
+		if k.life(web4, key4(addr1)) <= 0 || k.life(app4, key4(addr1)) > 0 {
+			t.Errorf("lives %v and %v: what the new one gives stays, and the rest goes", k.life(web4, key4(addr1)), k.life(app4, key4(addr1)))
+		}
+		if all := b.gate.instances; len(all) != 2 || all[0] != next || all[1] != newest {
+			t.Errorf("%d configurations, or in another order", len(all))
+		}
+
+		if late := b.gate.Stage([]*rule.Rule{newRule("web", []set.ID{app4})}, rule.Site{}); late.StartBeside(first) {
+			t.Error("in the place of one that was replaced")
+		}
+		newest.Keep()
+		if late := b.gate.Stage([]*rule.Rule{newRule("web", []set.ID{app4})}, rule.Site{}); late.StartBeside(next) {
+			t.Error("in the place of one that was dropped")
+		}
+		if n := len(b.gate.instances); n != 1 {
+			t.Errorf("%d configurations", n)
+		}
+	})
+}

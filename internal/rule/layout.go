@@ -27,15 +27,15 @@ func (r *Rule) CheckLayout(i int, l set.Layout) error {
 	for _, n := range r.Names {
 		switch {
 		case len(n.Services) == 0 && l.Port:
-			return fmt.Errorf("set '%s' (%s) has ports, name %s has none: add PROTO/PORT to the name, or take the port out of the set's type",
-				id, l, n.Patterns[0])
+			return fmt.Errorf("set '%s' (%s) has ports, %s has none: add PROTO/PORT to the name, or take the port out of the set's type",
+				id, l, n)
 		case len(n.Services) > 0 && !l.Port:
-			return fmt.Errorf("set '%s' (%s) has no ports, name %s has %s: use the type '%s', or open whole addresses by a name without ports",
-				id, l, n.Patterns[0], n.Services[0], withPorts(l))
+			return fmt.Errorf("set '%s' (%s) has no ports, %s has %s: use the type '%s', or open whole addresses by a name without ports",
+				id, l, n, n.Services[0], withPorts(l))
 		case l.Port && !l.Proto:
 			if s, missing, ok := lonely(n.Services); ok {
-				return fmt.Errorf("set '%s' (%s) has no protocol and opens %s for tcp and udp: add %s to name %s, or use the type '%s'",
-					id, l, s, missing, n.Patterns[0], withPorts(l))
+				return fmt.Errorf("set '%s' (%s) has no protocol and opens %s for tcp and udp: add %s to %s, or use the type '%s'",
+					id, l, s, missing, n, withPorts(l))
 			}
 		}
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // The bounds of a list. The gate keeps as many names that were asked for, so a
-// longer list would be of use to nobody; as it is, it takes some 100 MB while the
+// longer list would be of use to nobody; as it is, it takes some 150 MB while the
 // next one takes its place. The bytes are enough for long names with a comment
 // each.
 const (

@@ -46,11 +46,20 @@ type Set struct {
 	Known  bool // the line had a TYPE; otherwise Layout is the kernel's to tell
 }
 
-// Names is one `name` line: patterns, and the services that they open. Without
-// services it opens whole addresses.
+// Names is one `name` or `names` line: patterns, and the services that they open.
+// Without services it opens whole addresses.
 type Names struct {
-	Patterns []Pattern
+	Patterns []Pattern // at least one, but for a file's
 	Services []set.Service
+	File     string // the absolute path of the file that has the patterns, "" if the line has
+}
+
+// String says which names these are, for messages.
+func (n Names) String() string {
+	if n.File != "" {
+		return "names " + n.File
+	}
+	return "name " + n.Patterns[0].String()
 }
 
 // Mode tells whether a rule may change answers.

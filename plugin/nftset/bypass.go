@@ -23,9 +23,9 @@ type Bypass struct {
 // String says what is wrong and what to do.
 func (b Bypass) String() string {
 	const most = 3 // a rule may have thousands
-	names := words(b.Patterns)
-	if n := len(names); n > most {
-		names = append(names[:most], fmt.Sprintf("and %d more", n-most))
+	names := words(b.Patterns[:min(most, len(b.Patterns))])
+	if n := len(b.Patterns); n > most {
+		names = append(names, fmt.Sprintf("and %d more", n-most))
 	}
 	return fmt.Sprintf("server block %s (%s) answers %s without rule %s: import the rule there too",
 		b.Server, b.Server.Place, strings.Join(names, ", "), b.Rule.Name)
@@ -42,8 +42,11 @@ func (f *Corefile) Bypasses() []Bypass {
 		missing := make(map[*Server][]rule.Pattern)
 		for p := range patterns(r) {
 			for s, zone := range sockets.answering(p) {
-				if !slices.Contains(s.Rules, r) && !excepted(r, zone) && !slices.Contains(missing[s], p) {
-					missing[s] = append(missing[s], p)
+				if slices.Contains(s.Rules, r) || excepted(r, zone) {
+					continue
+				}
+				if had := missing[s]; len(had) == 0 || had[len(had)-1] != p {
+					missing[s] = append(had, p)
 				}
 			}
 		}
@@ -72,12 +75,21 @@ func (f *Corefile) Unasked(r *rule.Rule) []rule.Pattern {
 	return out
 }
 
-// patterns yields what r matches, without patterns that are exceptions as well.
+// patterns yields what r matches, each pattern once, without those that are
+// exceptions as well. There may be hundreds of thousands.
 func patterns(r *rule.Rule) iter.Seq[rule.Pattern] {
 	return func(yield func(rule.Pattern) bool) {
+		seen := make(map[rule.Pattern]struct{})
+		for _, p := range r.Except {
+			seen[p] = struct{}{}
+		}
 		for _, n := range r.Names {
 			for _, p := range n.Patterns {
-				if !slices.Contains(r.Except, p) && !yield(p) {
+				if _, ok := seen[p]; ok {
+					continue
+				}
+				seen[p] = struct{}{}
+				if !yield(p) {
 					return
 				}
 			}

@@ -25,6 +25,7 @@ type Config struct {
 	Node Node
 
 	sources map[string]*source // by rule name
+	lists   map[string]list    // the files of `names` lines, by path
 }
 
 // Node holds the settings of the block without a name.

@@ -132,8 +132,10 @@ func (e *explanation) matching() {
 		return
 	}
 	falls := false
-	for _, h := range serving.handlers {
-		for _, m := range h.block.Falls(e.name, e.client) {
+	current := serving.current.Load()
+	for n, h := range serving.handlers {
+		block := current.blocks[n]
+		for _, m := range block.Falls(e.name, e.client) {
 			falls = true
 			e.involve(m.Rule.Name)
 			text := fmt.Sprintf("rule %s matches it in the server block %s", m.Rule.Name, strings.Join(h.keys, " "))
@@ -146,7 +148,7 @@ func (e *explanation) matching() {
 			e.find(control.CauseMatches, m.Rule.Name, time.Time{}, "%s", text)
 		}
 		for _, r := range h.rules {
-			if h.block.Excepts(r, e.name) {
+			if block.Excepts(current.rules[r.Index], e.name) {
 				e.find(control.CauseExcepted, r.Name, time.Time{}, "rule %s excepts it", r.Name)
 			}
 		}
@@ -167,7 +169,7 @@ func (e *explanation) admissible() {
 		return
 	}
 	for _, r := range e.process.gate.Rules() {
-		switch verdict := serving.active.Judge(r, e.addr); verdict {
+		switch verdict := serving.current.Load().active.Judge(r, e.addr); verdict {
 		case rule.Admit:
 		case rule.Pass:
 			e.find(control.CauseRefusable, r.Name, time.Time{}, "rule %s lets it pass without admitting it (a 'pass' line)", r.Name)

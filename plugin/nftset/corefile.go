@@ -48,12 +48,15 @@ func (k Key) String() string { return k.Transport + "://" + k.Zone + ":" + k.Por
 // Load reads a Corefile, with its imports and environment variables, and
 // starts nothing. Of all directives it sets up nftset alone: that the others
 // are right is not asked here.
-func Load(input caddy.Input) (*Corefile, error) {
+func Load(input caddy.Input) (*Corefile, error) { return loadWith(input, nil) }
+
+// loadWith is Load where the files of names have been read already.
+func loadWith(input caddy.Input, lists map[string]list) (*Corefile, error) {
 	blocks, err := caddyfile.Parse(input.Path(), bytes.NewReader(input.Body()), caddy.ValidDirectives(serverType))
 	if err != nil {
 		return nil, err
 	}
-	f := &Corefile{Config: new(Config)}
+	f := &Corefile{Config: &Config{lists: lists}}
 	places := heads(input.Path(), input.Body())
 	for i, block := range blocks {
 		s := &Server{tokens: block.Tokens, Place: Place{File: input.Path()}}
@@ -85,11 +88,15 @@ func (f *Corefile) read(s *Server, index int, keys []string) error {
 	if !ok {
 		return nil
 	}
+	root := ""
+	if words := s.words("root"); len(words) > 0 {
+		root = words[len(words)-1] // the last line counts
+	}
 	b, err := parse(&caddy.Controller{
 		Dispenser:        caddyfile.NewDispenserTokens(s.Place.File, tokens),
 		ServerBlockIndex: index,
 		ServerBlockKeys:  words(s.Keys),
-	}, f.Config)
+	}, f.Config, root)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,11 @@ func format(r *rule.Rule, lines rule.Lines) string {
 		}
 	}
 	for _, n := range r.Names {
-		line("name", append(words(n.Patterns), words(n.Services)...)...)
+		if n.File != "" {
+			line("names", append([]string{quote(n.File)}, words(n.Services)...)...)
+		} else {
+			line("name", append(words(n.Patterns), words(n.Services)...)...)
+		}
 	}
 	line("except", words(r.Except)...)
 	line("mode", r.Mode.String())
@@ -55,6 +59,9 @@ func words[T fmt.Stringer](list []T) []string {
 	}
 	return out
 }
+
+// quote is a word of the Corefile that may have blanks in it.
+func quote(word string) string { return `"` + strings.ReplaceAll(word, `"`, `\"`) + `"` }
 
 func choose(first bool, yes, no string) string {
 	if first {

@@ -23,7 +23,7 @@ func FuzzCorefile(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		cfg := new(Config)
-		block, err := parse(caddy.NewTestController("dns", text), cfg)
+		block, err := parse(caddy.NewTestController("dns", text), cfg, "")
 		if err != nil {
 			return
 		}
@@ -50,7 +50,7 @@ func FuzzCorefile(f *testing.F) {
 			}
 			form := cfg.sources[r.Name].text
 			again := new(Config)
-			if _, err := parse(caddy.NewTestController("dns", form), again); err != nil {
+			if _, err := parse(caddy.NewTestController("dns", form), again, ""); err != nil {
 				t.Fatalf("%v in the canonical form\n%s", err, form)
 			}
 			if got := again.sources[r.Name].text; got != form {

@@ -21,9 +21,9 @@ import (
 // Handler is the plugin of one server block.
 type Handler struct {
 	next  plugin.Handler
-	keys  []string // of its server block
-	rules []*rule.Rule
-	block *gate.Block // set before the server listens
+	keys  []string                   // of its server block
+	rules []*rule.Rule               // as the Corefile has them
+	block atomic.Pointer[gate.Block] // set before the server listens, and anew when a file of names changes
 	count counters
 
 	refused refusals
@@ -61,12 +61,13 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	defer q.Reset()
 	q.Name = lower(r.Question[0].Name)
 	q.Client = addrOf(w.RemoteAddr())
-	if !h.block.Concerns(&q.Question) || isSubQuery(ctx) {
+	block := h.block.Load()
+	if !block.Concerns(&q.Question) || isSubQuery(ctx) {
 		return plugin.NextOrFailure(directive, h.next, ctx, w, r)
 	}
 	// What the client said of itself is taken now: rewrite changes it in place.
 	qtype, client := r.Question[0].Qtype, answer.ClientOf(r)
-	asked, wantsAD := r, h.block.WantsValidated(&q.Question)
+	asked, wantsAD := r, block.WantsValidated(&q.Question)
 	if wantsAD {
 		asked = wantingAD(r)
 	}
@@ -77,10 +78,10 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	}
 	q.Walk.Read(x.msg, q.Name, qtype)
 	q.Validated = wantsAD && validated(r, x.msg)
-	h.block.Chain(&q.Question)
+	block.Chain(&q.Question)
 	out := x.msg
 	if len(q.Matches) > 0 {
-		h.block.Admit(ctx, &q.Question)
+		block.Admit(ctx, &q.Question)
 		var o outcome
 		out, o = q.decide(x.msg, client)
 		h.count.answer(ctx, q, o)

@@ -36,6 +36,7 @@ type lab struct {
 	t     testing.TB
 	ns    *nstest.Namespace
 	gate  *gate.Gate
+	inst  *instance
 	reply *dns.Msg // what the next plugin writes; nil: nothing
 	rcode int      // and returns
 	err   error
@@ -52,7 +53,7 @@ func newLab(t testing.TB, corefile string) *lab {
 	cfg := new(Config)
 	body := "nftset {\n control off\n allow 198.51.100.0/24 2001:db8::/32\n pass 172.16.0.0/12\n}\n" + corefile
 	c := &caddy.Controller{Dispenser: caddyfile.NewDispenser("Corefile", strings.NewReader(body)), ServerBlockKeys: []string{"."}}
-	block, err := parse(c, cfg)
+	block, err := parse(c, cfg, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +65,8 @@ func newLab(t testing.TB, corefile string) *lab {
 	if err := inst.start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { inst.finish() })
+	l.inst = inst
 	l.await("the first read of the sets", func() bool {
 		for _, p := range l.gate.Problems() {
 			if !errors.Is(p.Err, nft.ErrNoSet) {

@@ -26,7 +26,11 @@ type instance struct {
 	servers  []*dnsserver.Config // of the handlers
 
 	shared func() *process
-	active *gate.Instance // nil until start
+	names  *names // nil if no rule has files of names
+
+	current atomic.Pointer[generation] // nil until start
+	mu      sync.Mutex                 // held while another takes its place; guards over
+	over    bool                       // no other will
 }
 
 func newInstance(cfg *Config, shared func() *process) *instance {
@@ -47,12 +51,13 @@ func (i *instance) start() error {
 		log.Warning(warning)
 	}
 	p := i.shared()
-	i.active = p.gate.Stage(i.cfg.Rules, rule.Site{Own: p.own, DNS64: i.prefixes64()})
-	for _, h := range i.handlers {
-		h.block = i.active.Block(h.rules)
+	first := i.stage(i.cfg.Rules)
+	first.active.Restore(p.saver.use(i.cfg.Node.State))
+	first.active.Start()
+	i.use(first)
+	if len(i.cfg.lists) > 0 {
+		i.names = followNames(i.cfg.lists, i.renew)
 	}
-	i.active.Restore(p.saver.use(i.cfg.Node.State))
-	i.active.Start()
 	p.serving.Store(i)
 	p.control.use(i.cfg.Node.Control)
 	p.grants.use(i.cfg.Node.Log)
@@ -96,8 +101,8 @@ const settleMax = 3 * time.Second
 // stops one for another, and after it has ended one with the process. The list is
 // to be looked at here and now, where caddy sees to it that nobody changes it.
 func (i *instance) stop() error {
-	if i.active != nil && !i.cfg.inCharge() {
-		i.active.Stop()
+	if last := i.finish(); last != nil && !i.cfg.inCharge() {
+		last.active.Stop()
 	}
 	return nil
 }
@@ -105,16 +110,17 @@ func (i *instance) stop() error {
 // keep goes on alone after a reload that failed. caddy also says so if the new
 // configuration has taken over and only the old one's shutdown had an error.
 func (i *instance) keep() error {
-	switch {
-	case i.active == nil:
-	case i.cfg.inCharge():
-		i.active.Keep()
-		i.shared().saver.use(i.cfg.Node.State)
-		i.shared().control.use(i.cfg.Node.Control)
-		i.shared().grants.use(i.cfg.Node.Log)
-		i.shared().serving.Store(i)
-	default:
-		i.active.Stop()
+	if !i.cfg.inCharge() {
+		return i.stop()
+	}
+	if i.resume() {
+		p := i.shared()
+		if failed := p.serving.Swap(i); failed != nil && failed != i {
+			failed.names.close()
+		}
+		p.saver.use(i.cfg.Node.State)
+		p.control.use(i.cfg.Node.Control)
+		p.grants.use(i.cfg.Node.Log)
 	}
 	return nil
 }
@@ -146,7 +152,7 @@ func (i *instance) prefixes64() []netip.Prefix {
 // end writes the state file and what waits for the grant log, and removes the
 // control socket, before the process ends.
 func (i *instance) end() error {
-	if i.active != nil {
+	if i.current.Load() != nil {
 		i.shared().saver.save()
 		i.shared().control.close()
 		i.shared().grants.close()

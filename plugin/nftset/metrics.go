@@ -223,12 +223,15 @@ var (
 	limitDesc         = desc("budget_limit", "How much a budget allows.", "budget")
 	ownKnownDesc      = desc("own_addresses_known", "1 if the gateway's own addresses are known and up to date.")
 	queuedDesc        = desc("queued_elements", "Elements that wait to be written.")
+	namesInUseDesc    = desc("names_file_in_use", "1 if the rules have the names that the file has now; 0 if it can't be used and they have what it had before.", "file")
+	namesPatternsDesc = desc("names_file_patterns", "Patterns that the rules have from the file.", "file")
 )
 
 // Describe implements prometheus.Collector.
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		rulesNotReadyDesc, rulesBrakedDesc, setReadyDesc, setElementsDesc, setCapacityDesc, usedDesc, limitDesc, ownKnownDesc, queuedDesc,
+		namesInUseDesc, namesPatternsDesc,
 	} {
 		ch <- d
 	}
@@ -254,6 +257,12 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(ownKnownDesc, oneIf(c.process.own.Err() == nil))
 	gauge(queuedDesc, s.Queued)
+	if serving := c.process.serving.Load(); serving != nil {
+		for _, f := range serving.names.stats() {
+			gauge(namesInUseDesc, oneIf(f.current), f.path)
+			gauge(namesPatternsDesc, f.patterns, f.path)
+		}
+	}
 	for _, b := range s.Budgets() {
 		gauge(usedDesc, b.Used, b.Name)
 		gauge(limitDesc, b.Limit, b.Name)

@@ -11,16 +11,17 @@ import (
 // directive is the plugin's name in the Corefile and in plugin.cfg.
 const directive = "nftset"
 
-// parse reads all nftset directives of one server block into cfg. Every error
-// names the file and line that it is about, and what to write instead.
-func parse(c *caddy.Controller, cfg *Config) (*Block, error) {
+// parse reads all nftset directives of one server block into cfg. Files whose
+// paths are relative are below root, the block's `root`. Every error names the
+// file and line that it is about, and what to write instead.
+func parse(c *caddy.Controller, cfg *Config, root string) (*Block, error) {
 	block := &Block{Keys: slices.Clone(c.ServerBlockKeys)}
 	for c.Next() {
-		p := &parser{c: c, head: placeOf(c), seen: make(map[string]bool), policies: make(map[netip.Prefix]string)}
+		p := &parser{c: c, cfg: cfg, root: root, head: placeOf(c), seen: make(map[string]bool), policies: make(map[netip.Prefix]string)}
 		if block.Place == (Place{}) {
 			block.Place = p.head
 		}
-		if err := p.directive(cfg, block); err != nil {
+		if err := p.directive(block); err != nil {
 			return nil, err
 		}
 	}
@@ -34,6 +35,8 @@ func placeOf(c *caddy.Controller) Place { return Place{File: c.File(), Line: c.L
 // parser reads one nftset directive.
 type parser struct {
 	c        *caddy.Controller
+	cfg      *Config
+	root     string
 	head     Place
 	seen     map[string]bool         // options that may stand only once
 	policies map[netip.Prefix]string // allow or pass
@@ -42,7 +45,8 @@ type parser struct {
 // options are the lines that a block may have, by their first word.
 type options map[string]func(args []string) error
 
-func (p *parser) directive(cfg *Config, block *Block) error {
+func (p *parser) directive(block *Block) error {
+	cfg := p.cfg
 	args := p.c.RemainingArgs()
 	switch len(args) {
 	case 0:

@@ -37,6 +37,7 @@ func (p *parser) rule(name string) (*source, error) {
 	err := p.block(options{
 		"set":      rp.set,
 		"name":     rp.names,
+		"names":    rp.namesFile,
 		"except":   rp.except,
 		"mode":     rp.mode,
 		"lifetime": rp.lifetime,

@@ -18,7 +18,7 @@ import (
 func parseText(t *testing.T, text string) (*Config, error) {
 	t.Helper()
 	cfg := new(Config)
-	if _, err := parse(caddy.NewTestController("dns", text), cfg); err != nil {
+	if _, err := parse(caddy.NewTestController("dns", text), cfg, ""); err != nil {
 		return nil, err
 	}
 	return cfg, cfg.finish()
@@ -146,7 +146,7 @@ func TestBlocksShareRules(t *testing.T) {
 	} {
 		c := caddy.NewTestController("dns", text)
 		c.ServerBlockKeys = []string{"dns://.:53"}
-		b, err := parse(c, cfg)
+		b, err := parse(c, cfg, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,7 +197,7 @@ func TestErrors(t *testing.T) {
 		"bare word":     {with("wait"), []string{":4 ", "'wait' needs a value"}},
 		"revoke":        {with("revoke later"), []string{":4 ", "'revoke' takes 'delete', 'keep' or 'kill', not 'later'"}},
 		"revoke twice":  {with("revoke keep", "revoke kill"), []string{":5 ", "'revoke'"}},
-		"unknown":       {with("timeout 5s"), []string{":4 ", "unknown option 'timeout'", "allow, clients, except, lifetime, limit, match, mode, name, pass, require, revoke, set, targets, wait"}},
+		"unknown":       {with("timeout 5s"), []string{":4 ", "unknown option 'timeout'", "allow, clients, except, lifetime, limit, match, mode, name, names, pass, require, revoke, set, targets, wait"}},
 		"node's":        {"nftset {\n wait 5s\n}", []string{":2 ", "unknown option 'wait'", "allow, control, log, mode, pass, state"}},
 		"no socket":     {"nftset {\n control run/x\n}", []string{":2 ", "'run/x' is no absolute path: write it like /run/namewall/control.sock"}},
 		"no log":        {"nftset {\n log grants.log\n}", []string{":2 ", "'grants.log' is no absolute path: write it like /var/log/namewall/grants.log"}},

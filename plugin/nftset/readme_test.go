@@ -132,7 +132,7 @@ func TestReadmeOptions(t *testing.T) {
 // knownOptions are what the parser says that it knows.
 func knownOptions(t *testing.T, head string) []string {
 	t.Helper()
-	_, err := parse(caddy.NewTestController("dns", head+" {\nbogus x\n}"), new(Config))
+	_, err := parse(caddy.NewTestController("dns", head+" {\nbogus x\n}"), new(Config), "")
 	if err == nil {
 		t.Fatal("an option that doesn't exist is accepted")
 	}

@@ -20,7 +20,8 @@ func setup(c *caddy.Controller) error {
 	}
 	cfg := configOf(c)
 	first := len(cfg.Blocks) == 0
-	block, err := parse(c, cfg)
+	server := dnsserver.GetConfig(c)
+	block, err := parse(c, cfg, server.Root)
 	if err != nil {
 		return plugin.Error(directive, err)
 	}
@@ -36,7 +37,6 @@ func setup(c *caddy.Controller) error {
 		return nil
 	}
 	h := &Handler{keys: block.Keys, rules: block.Rules}
-	server := dnsserver.GetConfig(c)
 	c.Get(instanceKey{}).(*instance).add(h, server)
 	server.AddPlugin(func(next plugin.Handler) plugin.Handler {
 		h.next = next

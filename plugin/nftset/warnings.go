@@ -16,7 +16,7 @@ func startupWarnings(cfg *Config) []string {
 	if input == nil {
 		return out
 	}
-	f, err := Load(input)
+	f, err := loadWith(input, cfg.lists)
 	if err != nil {
 		return append(out, fmt.Sprintf("the Corefile can't be read again to look for names that bypass their rules: %v", err))
 	}
