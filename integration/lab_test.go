@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/namewall/namewall/integration/lab"
 )
@@ -84,6 +85,42 @@ func TestLabResolves(t *testing.T) {
 		out, err = l.Gateway.Run(l.Resolving(server), "getent", "ahostsv4", name)
 		if err != nil || !strings.HasPrefix(out, "198.51.100.") {
 			t.Errorf("getent %s: %q, %v", name, out, err)
+		}
+	}
+}
+
+// Clients notice answers that are not true and first packets that are lost, and a
+// span excuses what it can have caused and nothing else.
+func TestLabTrafficNotices(t *testing.T) {
+	t.Parallel()
+	l, s := newOpenLab(t)
+	s.Bulk()
+	l.Namewall(bulkCorefile(lab.NewCert(t), "")) // no rule opens anything
+	traffic := chaosTraffic
+	traffic.Limit = lab.KnockLimit
+	before := time.Now()
+	run := traffic.Start(l)
+	run.More(1)
+	log := run.Stop()
+	if len(log.Drops) != log.Connections || len(log.Lies) != log.Checked || log.Checked == 0 {
+		t.Errorf("%v", log)
+	}
+	whole := lab.Span{From: before, To: time.Now()}
+	other := lab.Span{From: before, To: time.Now(), Only: []netip.Addr{netip.MustParseAddr("198.51.100.1")}}
+	for _, test := range []struct {
+		span    lab.Span
+		excuses bool
+	}{
+		{whole, true},
+		{lab.Span{From: before.Add(-time.Hour), To: before}, false},
+		{lab.Span{From: time.Now(), To: time.Now().Add(time.Hour)}, false},
+		{other, false},
+	} {
+		for _, incidents := range [][]lab.Incident{log.Drops, log.Lies} {
+			left := len(lab.Spans{test.span}.Uncovered(incidents))
+			if test.excuses && left > 0 || !test.excuses && left != len(incidents) {
+				t.Errorf("%d incidents of %d are not excused by %+v", left, len(incidents), test.span)
+			}
 		}
 	}
 }

@@ -4,12 +4,30 @@ package integration
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/miekg/dns"
 
 	"github.com/namewall/namewall/integration/lab"
 )
+
+// underLoad runs f while clients ask for fresh names and connect, and returns
+// what became of them. It goes on until f has returned, however few or many
+// connections that takes.
+func underLoad(l *lab.Lab, f func()) lab.Outcome {
+	done := make(chan struct{})
+	var out lab.Outcome
+	var load sync.WaitGroup
+	load.Go(func() {
+		v := lab.Volume{Transport: lab.UDP, Workers: 8, Port: port, Question: bulkQuestion, Until: done}
+		out = v.Run(l, 1<<16)
+	})
+	f()
+	close(done)
+	load.Wait()
+	return out
+}
 
 // However the process ends under load, the sets stay, so that whoever has an
 // answer gets through, and the next process takes over what it finds there.

@@ -30,8 +30,9 @@ const Node = `
 type Namewall struct {
 	*Process
 
-	lab *Lab
-	dir string
+	lab     *Lab
+	dir     string
+	command []string
 }
 
 // Namewall starts the binary under test with this Corefile, and waits until it
@@ -77,9 +78,22 @@ func (l *Lab) serve(wrapper []string, corefile string) *Namewall {
 	}
 	n := &Namewall{lab: l, dir: filepath.Dir(NewCert(l.t, "localhost").CertFile)}
 	n.write(corefile)
-	command := append(append([]string(nil), wrapper...), binary, "serve", "-conf", n.corefile())
-	n.Process = l.Gateway.Start(l.t, n.inOwnDirs, "namewall", command...)
+	n.command = append(append([]string(nil), wrapper...), binary, "serve", "-conf", n.corefile())
+	n.run()
 	return n
+}
+
+func (n *Namewall) run() {
+	n.lab.t.Helper()
+	n.Process = n.lab.Gateway.Start(n.lab.t, n.inOwnDirs, "namewall", n.command...)
+}
+
+// Again starts the binary once more after its end, with the Corefile and the
+// files that it had, and waits until it answers at port 53.
+func (n *Namewall) Again() {
+	n.lab.t.Helper()
+	n.run()
+	n.lab.answering(n.Process, n.lab.Gateway, "127.0.0.1:53")
 }
 
 // Command runs one of the binary's other commands in the gateway, with this

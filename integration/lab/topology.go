@@ -87,7 +87,7 @@ route add 2001:db8::/64 via 2001:db8:1::1
 			return err
 		}
 	}
-	if err := l.Gateway.Do(forward); err != nil {
+	if err := l.Gateway.Do(route); err != nil {
 		return err
 	}
 	for _, step := range []struct {
@@ -107,8 +107,12 @@ func noDAD() error {
 	return sysctl("0", "ipv6/conf/all/accept_dad", "ipv6/conf/default/accept_dad")
 }
 
-// forward makes a router.
-func forward() error {
+// route makes a router, which tells everybody at once when nobody listens at a
+// port: else the kernel does so once a second (icmp(7), icmp_ratemask).
+func route() error {
+	if err := sysctl("0", "ipv4/icmp_ratemask"); err != nil {
+		return err
+	}
 	return sysctl("1", "ipv4/ip_forward", "ipv6/conf/all/forwarding")
 }
 
