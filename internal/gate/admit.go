@@ -146,6 +146,7 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	ks, epoch := gr.kernelSet(), gr.state.epoch
 	need := now + gr.lives.needed
 	until := now + gr.lives.written
+	heard := now - q.Age
 	at := ks.slot(gr.key, gr.state.layout)
 	s, h := g.locate(at)
 	s.mu.Lock()
@@ -164,7 +165,7 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	covered := held >= need
 	if covered {
 		b.until = max(b.until, min(need, held))
-		if b.touch(r.Name, name, q.Client, now, need) {
+		if b.touch(r.Name, name, q.Client, heard, need) {
 			return Promised, true
 		}
 	}
@@ -172,7 +173,7 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 		return Full, true
 	}
 	if covered && b.crowded(now) {
-		b.others(r.Name, q.Client, now, need)
+		b.others(r.Name, q.Client, heard, need)
 		return Promised, true
 	}
 	// For how long this reason alone keeps the binding, and the address counts
@@ -192,8 +193,8 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 			return fate, true
 		}
 	}
-	if !b.touch(r.Name, name, q.Client, now, alone) {
-		b.because(reason{subject: subject, chain: q.chain(name), client: q.Client, first: now, last: now, until: alone})
+	if !b.touch(r.Name, name, q.Client, heard, alone) {
+		b.because(reason{subject: subject, chain: q.chain(name), client: q.Client, first: heard, last: heard, until: alone})
 	}
 	if covered {
 		return Promised, true

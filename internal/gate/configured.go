@@ -59,7 +59,7 @@ func (c *configured) gives(p *part, ruleName, name string) bool {
 }
 
 // admits tells whether the rule takes the key for a client that asks for name
-// now. It has been found to give it.
+// now, or for nobody if it keeps name resolved. It has been found to give it.
 func (c *configured) admits(p *part, ruleName, name string, client netip.Addr) bool {
 	r := c.rules[ruleName]
 	if r.Policy.Judge(p.addr, c.site) != rule.Admit {
@@ -67,6 +67,11 @@ func (c *configured) admits(p *part, ruleName, name string, client netip.Addr) b
 	}
 	if name == "" || p.layout.Pair {
 		return true
+	}
+	if !client.IsValid() {
+		if c.lines = r.Resolving(name); c.opens(r, p) {
+			return true
+		}
 	}
 	c.lines = c.matcher.Match(c.lines[:0], name, client)
 	return c.opens(r, p)

@@ -22,6 +22,8 @@ type Question struct {
 	// Validated tells that the resolver below says that it has validated the
 	// answer. The caller sets it before Admit; see Block.WantsValidated.
 	Validated bool
+	// Age is how long ago the answer came, if it is admitted once more.
+	Age time.Duration
 
 	// What Admit tells:
 

@@ -10,11 +10,11 @@ import (
 // reason is why a binding exists: a name under a rule, who asked last, and
 // until when that alone would keep it. Its binding's shard guards it.
 type reason struct {
-	subject *subject // without a name: all those of the rule that are not kept
-	chain   string   // "www.example.com. > cdn.example.net.", "" if there was none
-	client  netip.Addr
-	first   moment
-	last    moment
+	subject *subject   // without a name: all those of the rule that are not kept
+	chain   string     // "www.example.com. > cdn.example.net.", "" if there was none
+	client  netip.Addr // invalid if nobody asked: the name is kept resolved
+	first   moment     // when an answer first said so
+	last    moment     // and last
 	until   moment
 }
 
@@ -135,11 +135,11 @@ func (t *nameTable) count() int {
 
 // touch finds the reason of name under rule and notes that it was asked again.
 // It reports false if the binding has no such reason. The shard is locked.
-func (b *binding) touch(rule, name string, client netip.Addr, now, until moment) bool {
+func (b *binding) touch(rule, name string, client netip.Addr, heard, until moment) bool {
 	for i := range b.reasons {
 		r := &b.reasons[i]
 		if r.subject.name == name && r.subject.rule == rule {
-			r.client, r.last, r.until = client, now, max(r.until, until)
+			r.client, r.last, r.until = client, max(r.last, heard), max(r.until, until)
 			return true
 		}
 	}
@@ -169,9 +169,9 @@ func (b *binding) because(r reason) {
 
 // others notes that a rule has more names for the binding than are kept: they
 // share a reason without a name. The shard is locked.
-func (b *binding) others(rule string, client netip.Addr, now, until moment) {
-	if !b.touch(rule, "", client, now, until) {
-		b.reasons = append(b.reasons, reason{subject: &subject{rule: rule}, client: client, first: now, last: now, until: until})
+func (b *binding) others(rule string, client netip.Addr, heard, until moment) {
+	if !b.touch(rule, "", client, heard, until) {
+		b.reasons = append(b.reasons, reason{subject: &subject{rule: rule}, client: client, first: heard, last: heard, until: until})
 	}
 }
 

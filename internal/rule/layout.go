@@ -18,7 +18,8 @@ const (
 // CheckLayout tells whether Sets[i] can hold what the rule's names open if its
 // keys are of layout l: a line with ports needs a port in the key, a line
 // without needs none, and where the key has no protocol, tcp and udp of each
-// port must both be listed, as both are opened.
+// port must both be listed, as both are opened. A client in the key is one who
+// has asked, which nobody has for a name that is kept resolved.
 //
 // It asks nothing of Sets[i].Layout, so that it serves for the layout that the
 // Corefile writes and for the one that the kernel has.
@@ -26,6 +27,9 @@ func (r *Rule) CheckLayout(i int, l set.Layout) error {
 	id := r.Sets[i].ID
 	for _, n := range r.Names {
 		switch {
+		case n.Resolved && l.Pair:
+			return fmt.Errorf("set '%s' (%s) has the client in its key, and no client asks for %s, which is under 'resolve': use the type '%s', or 'name' in a rule of its own",
+				id, l, n.Patterns[0], withoutClient(l))
 		case len(n.Services) == 0 && l.Port:
 			return fmt.Errorf("set '%s' (%s) has ports, %s has none: add PROTO/PORT to the name, or take the port out of the set's type",
 				id, l, n)
@@ -45,6 +49,12 @@ func (r *Rule) CheckLayout(i int, l set.Layout) error {
 // withPorts is the layout of the same addresses with protocol and port.
 func withPorts(l set.Layout) set.Layout {
 	l.Proto, l.Port = true, true
+	return l
+}
+
+// withoutClient is the layout of the same services for everybody.
+func withoutClient(l set.Layout) set.Layout {
+	l.Pair = false
 	return l
 }
 

@@ -23,6 +23,8 @@ func TestCheckLayout(t *testing.T) {
 		"no protocol, sctp":      {"ipv4_addr . inet_service", []string{"sctp/443"}, "opens sctp/443 for tcp and udp: add tcp/443 udp/443 to name a.example,"},
 		"both, on two lines":     {"ipv4_addr . inet_service", []string{"tcp/443", "udp/443"}, "opens tcp/443 for tcp and udp: add udp/443 to name a.example,"},
 		"ports missing":          {"ipv4_addr . inet_proto . inet_service", []string{"tcp/443", ""}, "name b.example has none: add PROTO/PORT"},
+		"resolved":               {"ipv4_addr . inet_proto . inet_service", []string{"tcp/443"}, ""},
+		"resolved, pairs":        {"ipv6_addr . ipv6_addr", []string{""}, "no client asks for a.example, which is under 'resolve': use the type 'ipv6_addr'"},
 		"ports unwanted":         {"ipv6_addr . ipv6_addr", []string{"tcp/443"}, "use the type 'ipv6_addr . ipv6_addr . inet_proto . inet_service'"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -45,6 +47,9 @@ func TestCheckLayout(t *testing.T) {
 					n.Services = append(n.Services, service)
 				}
 				r.Names = append(r.Names, n)
+			}
+			for i := range r.Names {
+				r.Names[i].Resolved = strings.HasPrefix(name, "resolved")
 			}
 			err = r.CheckLayout(0, layout)
 			switch {

@@ -34,6 +34,9 @@ type Rule struct {
 
 	Revoke Revoke // what becomes of what the rule has promised when it goes
 
+	Stale    time.Duration // for how long resolved addresses are kept while DNS fails
+	OnChange []string      // a command and its arguments, run when they change; empty: none
+
 	// Index is the rule's place in its configuration, dense from 0. Whoever
 	// assembles the configuration sets it.
 	Index int
@@ -46,18 +49,22 @@ type Set struct {
 	Known  bool // the line had a TYPE; otherwise Layout is the kernel's to tell
 }
 
-// Names is one `name` or `names` line: patterns, and the services that they open.
-// Without services it opens whole addresses.
+// Names is one `name`, `names` or `resolve` line: patterns, and the services that
+// they open. Without services it opens whole addresses.
 type Names struct {
 	Patterns []Pattern // at least one, but for a file's
 	Services []set.Service
 	File     string // the absolute path of the file that has the patterns, "" if the line has
+	Resolved bool   // the patterns are names that are also kept resolved
 }
 
 // String says which names these are, for messages.
 func (n Names) String() string {
-	if n.File != "" {
+	switch {
+	case n.File != "":
 		return "names " + n.File
+	case n.Resolved:
+		return "resolve " + n.Patterns[0].String()
 	}
 	return "name " + n.Patterns[0].String()
 }
