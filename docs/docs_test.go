@@ -89,8 +89,11 @@ func works(t *testing.T, corefile string) {
 			return nil
 		})
 	}
-	if out := n.Output(); strings.Contains(out, "[WARNING] plugin/nftset") || strings.Contains(out, "[ERROR] plugin/nftset") {
-		t.Errorf("it complains:\n%s\n%s", n.Output(), corefile)
+	for line := range strings.Lines(n.Output()) {
+		complains := strings.Contains(line, "[WARNING] plugin/nftset") || strings.Contains(line, "[ERROR] plugin/nftset")
+		if complains && !strings.Contains(line, "can't be resolved") { // nobody is at the upstream's address
+			t.Errorf("it complains: %s\n%s", line, corefile)
+		}
 	}
 }
 

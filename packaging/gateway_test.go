@@ -3,7 +3,6 @@ package packaging
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -112,7 +111,7 @@ func TestGateway(t *testing.T) {
 	t.Parallel()
 	l, _ := gateway(t)
 
-	barred(t, l, "198.51.100.1", 2804)
+	barred(t, l, "203.0.113.1", 443)
 	resolve(t, l, "cc.fusionreactor.io.", dns.TypeA)
 	resolve(t, l, "cc.fusionreactor.io.", dns.TypeAAAA)
 	resolve(t, l, "api.fusionreactor.io.", dns.TypeA)
@@ -160,13 +159,14 @@ func TestRulesetReload(t *testing.T) {
 	t.Parallel()
 	l, _ := gateway(t)
 	resolve(t, l, "cc.fusionreactor.io.", dns.TypeA)
+	resolve(t, l, "api.fusionreactor.io.", dns.TypeA)
 	before := l.Elements("fusionreactor4")
 	for range 3 {
 		l.Load(ruleset(t))
 		reaches(t, l, "198.51.100.1", 2804)
 	}
 	after := l.Elements("fusionreactor4")
-	if len(before) != 1 || len(after) != 1 || after[0].Key != before[0].Key || after[0].Expires > before[0].Expires {
+	if len(before) != 2 || len(after) != 2 || after[0].Key != before[0].Key || after[0].Expires > before[0].Expires {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
 	if rules := l.NFT("list chain inet filter outbound"); strings.Count(rules, "@fusionreactor4") != 1 {
@@ -174,104 +174,28 @@ func TestRulesetReload(t *testing.T) {
 	}
 }
 
-// A vendor's front-end gets in after the gateway itself has looked it up, as
-// namewall-resolve.service does, and not because a client has.
+// The vendor's front-ends get in without anybody's having asked for them, and
+// nobody else does, whatever a client asks for.
 func TestInbound(t *testing.T) {
 	t.Parallel()
 	l, _ := gateway(t)
-	serve(t, l, 443)
-	resolve(t, l, "fe1.outsystemsenterprise.com.", dns.TypeA)
-	if keys := l.Keys("outsystems_in4"); len(keys) > 0 {
-		t.Errorf("a client has opened the door for %q", keys)
-	}
-	if err := comeIn(l, "203.0.113.1", 443); err == nil {
-		t.Error("a front-end gets in that nobody has looked up")
-	}
-
-	if _, err := l.Gateway.Run(nil, command(t, "namewall-resolve.service", "ExecStart")...); err != nil {
-		t.Fatal(err)
-	}
-	keys := l.Keys("outsystems_in4")
-	slices.Sort(keys)
-	if want := []string{"203.0.113.1", "203.0.113.2"}; !slices.Equal(keys, want) {
-		t.Errorf("outsystems_in4 holds %q, want %q", keys, want)
-	}
-	if err := comeIn(l, "203.0.113.1", 443); err != nil {
+	l.AcceptInside(443)
+	lab.Until(t, limit, "the front-ends are known", func() error {
+		keys := l.Keys("outsystems_in4")
+		slices.Sort(keys)
+		if want := []string{"203.0.113.1", "203.0.113.2"}; !slices.Equal(keys, want) {
+			return fmt.Errorf("outsystems_in4 holds %q, want %q", keys, want)
+		}
+		return nil
+	})
+	if err := l.ComeIn("203.0.113.1", 443); err != nil {
 		t.Errorf("the front-end doesn't get in: %v", err)
 	}
-	if err := comeIn(l, "203.0.113.99", 443); err == nil {
-		t.Error("a stranger gets in")
-	}
-}
-
-// A look-up that brings no address fails, so that systemd says so, and keeps
-// none of the other names from being looked up.
-func TestResolveFails(t *testing.T) {
-	t.Parallel()
-	l, _ := gateway(t)
-	const name = "fe1.outsystemsenterprise.com"
-	line := command(t, "namewall-resolve.service", "ExecStart")
-	i := slices.Index(line, name)
-	if i < 0 {
-		t.Fatalf("%q doesn't look up %s", line, name)
-	}
-	lookUp := func(names ...string) error {
-		_, err := l.Gateway.Run(nil, slices.Concat(line[:i], names)...)
-		return err
-	}
-	if lookUp("nothing.invalid", name) == nil {
-		t.Error("a name that doesn't exist has an address")
-	}
-	if keys := l.Keys("outsystems_in4"); !slices.Equal(keys, []string{"203.0.113.1"}) {
-		t.Errorf("outsystems_in4 holds %q", keys)
-	}
-	if err := lookUp(name); err != nil {
-		t.Error(err)
-	}
-	l.NFT("flush chain inet filter inbound")
-	l.NFT("delete set inet filter outsystems_in4")
-	l.NFT("delete set inet filter outsystems_in6")
-	if lookUp(name) == nil {
-		t.Error("SERVFAIL is taken for an address")
-	}
-}
-
-// serve accepts connections at the clients' side.
-func serve(t *testing.T, l *lab.Lab, port int) {
-	t.Helper()
-	var listener net.Listener
-	err := l.Client.Do(func() (err error) {
-		listener, err = net.Listen("tcp", fmt.Sprint(":", port))
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return // closed below
-			}
-			conn.Close()
+	resolve(t, l, "test.outsystemsenterprise.com.", dns.TypeA)
+	resolve(t, l, "www.example.com.", dns.TypeA)
+	for _, stranger := range []string{"203.0.113.4", "203.0.113.9", "203.0.113.99"} {
+		if err := l.ComeIn(stranger, 443); err == nil {
+			t.Errorf("%s gets in", stranger)
 		}
-	}()
-	t.Cleanup(func() {
-		listener.Close()
-		<-done
-	})
-}
-
-// comeIn connects from an address of the wide area to client 0, with one SYN.
-func comeIn(l *lab.Lab, from string, port int) error {
-	return l.Wide.Do(func() error {
-		d := net.Dialer{Timeout: lab.KnockLimit, LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
-		conn, err := d.Dial("tcp", netip.AddrPortFrom(lab.Client4(0), uint16(port)).String())
-		if err != nil {
-			return err
-		}
-		return conn.Close()
-	})
+	}
 }

@@ -15,26 +15,52 @@ import (
 	"github.com/namewall/namewall/integration/lab"
 )
 
-// systemd reads the units without a complaint.
-func TestUnits(t *testing.T) {
+// systemd reads the unit without a complaint.
+func TestUnit(t *testing.T) {
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "namewall") // systemd asks whether it can be run
 	if err := os.WriteFile(binary, nil, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	var files []string
-	for _, unit := range []string{"namewall.service", "namewall-resolve.service", "namewall-resolve.timer"} {
-		text := strings.ReplaceAll(read(t, unit), "/usr/bin/namewall", binary)
-		file := filepath.Join(dir, unit)
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, file)
+	const unit = "namewall.service"
+	text := strings.ReplaceAll(read(t, unit), "/usr/bin/namewall", binary)
+	file := filepath.Join(dir, unit)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	// Of what it doesn't know it only warns.
-	out, err := exec.Command("systemd-analyze", append([]string{"verify", "--man=no"}, files...)...).CombinedOutput()
+	out, err := exec.Command("systemd-analyze", "verify", "--man=no", file).CombinedOutput()
 	if err != nil || len(out) > 0 {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+}
+
+// The unit's system calls are enough to run a command without privileges
+// (internal/hook).
+func TestUnitRunsCommands(t *testing.T) {
+	allowed := make(map[string]bool)
+	groups := command(t, "namewall.service", "SystemCallFilter")
+	for len(groups) > 0 {
+		group := groups[0]
+		groups = groups[1:]
+		out, err := exec.Command("systemd-analyze", "syscall-filter", group).Output()
+		if err != nil {
+			t.Fatalf("%s: %v", group, err)
+		}
+		for line := range strings.Lines(string(out)) {
+			switch word := strings.TrimSpace(line); {
+			case strings.HasPrefix(word, "#"), word == group, allowed[word]:
+			case strings.HasPrefix(word, "@"):
+				groups = append(groups, word)
+			default:
+				allowed[word] = true
+			}
+		}
+	}
+	for _, call := range []string{"prctl", "capget", "capset", "clone", "vfork", "execve", "setpgid", "kill", "wait4", "waitid", "pidfd_open", "chdir"} {
+		if !allowed[call] {
+			t.Errorf("%s is not allowed", call)
+		}
 	}
 }
 
@@ -107,7 +133,7 @@ func TestStaticBinaryWithoutRoot(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if len(lab.Addrs(m)) == 0 || len(l.Keys("fusionreactor4")) != 1 {
+		if len(lab.Addrs(m)) == 0 || len(l.Keys("fusionreactor4")) != 2 {
 			return errors.New(m.String())
 		}
 		return nil

@@ -22,6 +22,7 @@ var reports = map[string]int{
 	"sizes":   exitWrong,
 	"empty":   exitOK,
 	"plugins": exitWrong,
+	"resolve": exitWrong,
 }
 
 func read(t *testing.T, path string) string {

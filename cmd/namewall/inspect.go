@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/namewall/namewall/internal/nft"
 	"github.com/namewall/namewall/internal/rule"
@@ -30,6 +31,7 @@ func inspect(f *nftset.Corefile, invalid error, have sets, unread error) report 
 			inspectSets(s, f, one, have)
 		}
 		inspectNames(s, f, one)
+		inspectResolve(s, one)
 		for _, b := range bypasses {
 			if b.Rule == one {
 				s.add(warning, "%s", b)
@@ -172,6 +174,25 @@ func inspectPatterns(s *section, l level, patterns []rule.Pattern, format string
 	}
 	if more := len(patterns) - most; more > 0 {
 		s.add(l, "and so for %s", plural(more, "more pattern"))
+	}
+}
+
+// inspectResolve tells what a rule does by itself.
+func inspectResolve(s *section, r *rule.Rule) {
+	names := r.ToResolve()
+	if len(names) == 0 {
+		return
+	}
+	for i := range names {
+		names[i] = strings.TrimSuffix(names[i], ".")
+	}
+	const most = 3 // a rule may have thousands
+	if n := len(names); n > most {
+		names = append(names[:most], fmt.Sprintf("%d more", n-most))
+	}
+	s.add(right, "keeps resolved: %s; their addresses stay for up to %s while DNS fails", list(names), span(r.Stale))
+	if len(r.OnChange) > 0 {
+		s.add(right, "runs %s when their addresses change", r.OnChange[0])
 	}
 }
 

@@ -3,7 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,7 +56,7 @@ func printStatus(w io.Writer, s *control.Status, now time.Time) {
 			if r.Braked {
 				mode = "feed, by hand"
 			}
-			rows = append(rows, []string{r.Name, mode, orReady(r.Problems)})
+			rows = append(rows, []string{r.Name, mode, orReady(r.Problems) + resolveState(r.Resolve)})
 			for _, p := range r.Problems[min(1, len(r.Problems)):] {
 				rows = append(rows, []string{"", "", p})
 			}
@@ -89,6 +92,15 @@ func orReady(problems []string) string {
 		return "ready"
 	}
 	return problems[0]
+}
+
+// resolveState tells how it stands with the names under `resolve`.
+func resolveState(names map[string]int) string {
+	var text strings.Builder
+	for _, state := range slices.Sorted(maps.Keys(names)) {
+		fmt.Fprintf(&text, ", %s %s", plural(names[state], "name"), state)
+	}
+	return text.String()
 }
 
 func setState(s *control.Set, now time.Time) string {

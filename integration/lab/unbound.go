@@ -17,16 +17,44 @@ import (
 // for a busy machine.
 const startLimit = 20 * time.Second
 
+// Unbound is a resolver of the wide area whose records can be changed.
+type Unbound struct {
+	*Process
+
+	lab    *Lab
+	socket string // for unbound-control
+}
+
 // Unbound starts the real resolver of the wide area, at Real, with a local zone
 // that holds these records and no others.
-func (l *Lab) Unbound(records ...string) {
+func (l *Lab) Unbound(records ...string) *Unbound {
 	l.t.Helper()
 	var data strings.Builder
 	data.WriteString("\tlocal-zone: \".\" static\n")
 	for _, record := range records {
 		data.WriteString("\tlocal-data: '" + record + "'\n")
 	}
-	l.unbound(l.Wide, Real, data.String(), "")
+	u := &Unbound{lab: l, socket: filepath.Join(l.t.TempDir(), "control")}
+	u.Process = l.unbound(l.Wide, Real, data.String(),
+		"remote-control:\n\tcontrol-enable: yes\n\tcontrol-use-cert: no\n\tcontrol-interface: \""+u.socket+"\"\n")
+	return u
+}
+
+// Records makes the resolver hold these records of a name, and no others; none
+// makes it deny that the name exists.
+func (u *Unbound) Records(name string, records ...string) {
+	u.lab.t.Helper()
+	u.control("local_data_remove", name)
+	for _, record := range records {
+		u.control("local_data", record)
+	}
+}
+
+func (u *Unbound) control(command ...string) {
+	u.lab.t.Helper()
+	if _, err := u.lab.Wide.Run(nil, append([]string{"unbound-control", "-s", u.socket}, command...)...); err != nil {
+		u.lab.t.Fatalf("%v", err)
+	}
 }
 
 // Below is the address of the resolver that BelowGateway starts.

@@ -25,6 +25,9 @@ type Rule struct {
 	Braked   bool     `json:"braked,omitempty"` // it only feeds, by hand
 	Sets     []string `json:"sets"`
 	Problems []string `json:"problems,omitempty"` // why it is not ready
+	// Resolve has the number of names under `resolve` by their state, as the
+	// metric resolve_names has it.
+	Resolve map[string]int `json:"resolve,omitempty"`
 }
 
 // Set is one set that rules feed, "inet filter web4".

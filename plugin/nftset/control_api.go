@@ -16,6 +16,7 @@ import (
 
 	"github.com/namewall/namewall/internal/control"
 	"github.com/namewall/namewall/internal/gate"
+	"github.com/namewall/namewall/internal/resolve"
 	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
 )
@@ -49,7 +50,7 @@ func (a *api) status(w http.ResponseWriter, _ *http.Request) {
 	g := a.process.gate
 	s := g.Stats()
 	out := control.Status{
-		Version: strings.TrimSpace(caddy.AppName + " " + caddy.AppVersion), Started: a.started, Ready: a.process.own.Err() == nil,
+		Version: strings.TrimSpace(caddy.AppName + " " + caddy.AppVersion), Started: a.started, Ready: a.process.own.Err() == nil && a.process.resolved(),
 		Held: s.Held, Queued: s.Queued, Commits: g.Commits(),
 		Rules: []control.Rule{}, Sets: []control.Set{},
 	}
@@ -59,11 +60,20 @@ func (a *api) status(w http.ResponseWriter, _ *http.Request) {
 		problems[p.Rule.Name] = append(problems[p.Rule.Name], fmt.Sprintf("set %s: %v", p.Set, p.Err))
 	}
 	braked := g.BrakedRules()
+	resolved := a.process.resolver.Stats()
 	for _, r := range g.Rules() {
 		shown := control.Rule{Name: r.Name, Mode: r.Mode.String(), Problems: problems[r.Name]}
 		shown.Braked = slices.Contains(braked, r)
 		for _, in := range r.Sets {
 			shown.Sets = append(shown.Sets, in.ID.String())
+		}
+		for state, n := range resolved[r.Name] {
+			if n > 0 {
+				if shown.Resolve == nil {
+					shown.Resolve = make(map[string]int)
+				}
+				shown.Resolve[resolve.State(state).String()] = n
+			}
 		}
 		out.Rules = append(out.Rules, shown)
 	}

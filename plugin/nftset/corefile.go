@@ -122,6 +122,21 @@ func parseKey(word string) ([]Key, error) {
 	return keys, nil
 }
 
+// zonesOf are the zones of a server block's keys.
+func zonesOf(keys []string) []string {
+	var zones []string
+	for _, word := range keys {
+		parsed, err := parseKey(word)
+		if err != nil {
+			continue // CoreDNS has read it already
+		}
+		for _, k := range parsed {
+			zones = append(zones, k.Zone)
+		}
+	}
+	return zones
+}
+
 func defaultPort(trans string) string {
 	switch trans {
 	case transport.TLS:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/namewall/namewall/internal/rule"
 )
@@ -30,10 +31,18 @@ func format(r *rule.Rule, lines rule.Lines) string {
 		if n.File != "" {
 			line("names", append([]string{quote(n.File)}, words(n.Services)...)...)
 		} else {
-			line("name", append(words(n.Patterns), words(n.Services)...)...)
+			line(choose(n.Resolved, "resolve", "name"), append(words(n.Patterns), words(n.Services)...)...)
 		}
 	}
 	line("except", words(r.Except)...)
+	if r.Resolves() {
+		line("stale", formatDuration(r.Stale))
+		var command []string
+		for _, word := range r.OnChange {
+			command = append(command, quote(word))
+		}
+		line("on_change", command...)
+	}
 	line("mode", r.Mode.String())
 	l := r.Lifetime
 	line("lifetime", formatDuration(l.Min), formatDuration(l.Max), formatDuration(l.Grace))
@@ -60,8 +69,15 @@ func words[T fmt.Stringer](list []T) []string {
 	return out
 }
 
-// quote is a word of the Corefile that may have blanks in it.
-func quote(word string) string { return `"` + strings.ReplaceAll(word, `"`, `\"`) + `"` }
+// quote is a word as the Corefile has to have it to be read as it is: nothing but
+// quotes is escaped, and that only inside quotes (caddyfile's lexer).
+func quote(word string) string {
+	special := func(r rune) bool { return unicode.IsSpace(r) || r == '#' }
+	if word != "" && !strings.HasPrefix(word, `"`) && !strings.ContainsFunc(word, special) {
+		return word
+	}
+	return `"` + strings.ReplaceAll(word, `"`, `\"`) + `"`
+}
 
 func choose(first bool, yes, no string) string {
 	if first {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ import (
 type Handler struct {
 	next  plugin.Handler
 	keys  []string                   // of its server block
+	zones []string                   // that this is for
 	rules []*rule.Rule               // as the Corefile has them
 	block atomic.Pointer[gate.Block] // set before the server listens, and anew when a file of names changes
 	count counters
@@ -37,8 +39,11 @@ func (h *Handler) Name() string { return directive }
 // whichever server block came last, so it is the whole process's.
 func (h *Handler) Ready() bool {
 	p := h.ready.Load()
-	return p != nil && p.own.Err() == nil && len(p.gate.Problems()) == 0
+	return p != nil && p.own.Err() == nil && len(p.gate.Problems()) == 0 && p.resolved()
 }
+
+// has tells whether the rule stands in the handler's server block.
+func (h *Handler) has(r *rule.Rule) bool { return slices.Contains(h.rules, r) }
 
 // questions are the scratch of answers under way.
 var questions = sync.Pool{New: func() any { return new(work) }}

@@ -46,7 +46,15 @@ type lab struct {
 // looked for.
 func newLab(t testing.TB, corefile string) *lab {
 	t.Helper()
-	l := &lab{t: t, ns: nstest.New(t)}
+	l := &lab{t: t}
+	return l.above(corefile, plugin.HandlerFunc(l.answer))
+}
+
+// above puts the lab's handler above next.
+func (l *lab) above(corefile string, next plugin.Handler) *lab {
+	t := l.t
+	t.Helper()
+	l.ns = nstest.New(t)
 	l.ns.Command(ruleset, "nft", "-f", "-")
 	l.gate = gate.New(gate.Options{Kernel: &gate.NFT{Options: nft.Options{NetNS: l.ns.FD()}}, Log: log, Observer: new(observer)})
 	t.Cleanup(l.gate.Close)
@@ -57,16 +65,15 @@ func newLab(t testing.TB, corefile string) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Handler = &Handler{rules: block.Rules, next: plugin.HandlerFunc(l.answer)}
-	inst := newInstance(cfg, func() *process {
-		return &process{gate: l.gate, own: nothing{}, saver: newSaver(l), control: new(controller), grants: &grantLog{gate: l.gate}}
-	})
-	inst.handlers = []*Handler{l.Handler}
-	if err := inst.start(); err != nil {
+	l.Handler = &Handler{rules: block.Rules, zones: []string{"."}, next: next}
+	p := newProcess(l.gate, nothing{}, newSaver(l))
+	t.Cleanup(p.resolver.Close)
+	l.inst = newInstance(cfg, func() *process { return p })
+	l.inst.handlers = []*Handler{l.Handler}
+	if err := errors.Join(l.inst.start(), l.inst.resolve()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { inst.finish() })
-	l.inst = inst
+	t.Cleanup(func() { l.inst.finish() })
 	l.await("the first read of the sets", func() bool {
 		for _, p := range l.gate.Problems() {
 			if !errors.Is(p.Err, nft.ErrNoSet) {

@@ -12,10 +12,8 @@ import (
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/dns64"
 	"github.com/coredns/coredns/plugin/siit"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/namewall/namewall/internal/gate"
-	"github.com/namewall/namewall/internal/host"
 	"github.com/namewall/namewall/internal/rule"
 )
 
@@ -31,6 +29,9 @@ type instance struct {
 	current atomic.Pointer[generation] // nil until start
 	mu      sync.Mutex                 // held while another takes its place; guards over
 	over    bool                       // no other will
+
+	last    sync.Once  // registers resolve
+	backend *resolving // nil until resolve
 }
 
 func newInstance(cfg *Config, shared func() *process) *instance {
@@ -67,7 +68,25 @@ func (i *instance) start() error {
 	for _, h := range i.handlers {
 		h.ready.Store(p)
 	}
+	if len(i.handlers) == 0 {
+		p.resolver.Use(nil, nil) // nothing calls resolve
+	}
 	i.tell(p.gate.Stats())
+	return nil
+}
+
+// resolve has the names under `resolve` asked for by this configuration from now
+// on, and by no other.
+func (i *instance) resolve() error {
+	p := i.shared()
+	b, names, err := i.resolving()
+	if err != nil {
+		return plugin.Error(directive, err)
+	}
+	known(p.gate, names)
+	i.backend = b
+	p.notices.use(i.cfg.Rules)
+	p.resolver.Use(b, names)
 	return nil
 }
 
@@ -101,7 +120,12 @@ const settleMax = 3 * time.Second
 // stops one for another, and after it has ended one with the process. The list is
 // to be looked at here and now, where caddy sees to it that nobody changes it.
 func (i *instance) stop() error {
-	if last := i.finish(); last != nil && !i.cfg.inCharge() {
+	last := i.finish()
+	if last == nil {
+		return nil
+	}
+	i.shared().resolver.Release(i.backend) // if there is no other: forward stops next
+	if !i.cfg.inCharge() {
 		last.active.Stop()
 	}
 	return nil
@@ -121,6 +145,7 @@ func (i *instance) keep() error {
 		p.saver.use(i.cfg.Node.State)
 		p.control.use(i.cfg.Node.Control)
 		p.grants.use(i.cfg.Node.Log)
+		return i.resolve()
 	}
 	return nil
 }
@@ -153,54 +178,13 @@ func (i *instance) prefixes64() []netip.Prefix {
 // control socket, before the process ends.
 func (i *instance) end() error {
 	if i.current.Load() != nil {
-		i.shared().saver.save()
-		i.shared().control.close()
-		i.shared().grants.close()
+		p := i.shared()
+		if i.backend != nil && len(i.backend.names) > 0 {
+			p.saver.touch() // with when they were last heard of
+		}
+		p.saver.save()
+		p.control.close()
+		p.grants.close()
 	}
 	return nil
 }
-
-// process is what outlives a reload.
-type process struct {
-	gate *gate.Gate
-	own  ownAddresses
-
-	saver   *saver
-	control *controller
-	grants  *grantLog
-	recent  recent
-	serving atomic.Pointer[instance] // what questions are answered by; nil: nothing yet
-}
-
-// ownAddresses are the gateway's own addresses and networks, *host.Host.
-type ownAddresses interface {
-	rule.Own
-	Err() error // why they may be out of date
-}
-
-// shared is the process's gate: what was promised under one configuration is
-// kept under the next. It begins with the first configuration that needs it, and
-// ends with the process.
-var shared = sync.OnceValue(func() *process {
-	p := &process{gate: gate.New(gate.Options{Kernel: new(gate.NFT), Log: log, Observer: new(observer)})}
-	own, err := host.Open()
-	if err != nil {
-		log.Errorf("reading the gateway's own addresses, all but those of allow and pass are refused: %v", err)
-		p.own = unknown{err}
-	} else {
-		p.own = own
-	}
-	p.saver = &saver{gate: p.gate, saved: stateSaved, failures: stateFailures}
-	go p.saver.run()
-	p.control = &controller{handler: newAPI(p)}
-	p.grants = &grantLog{gate: p.gate, lost: grantsLost, failures: grantFailures}
-	prometheus.MustRegister(&statsCollector{process: p})
-	return p
-})
-
-// unknown takes every address for the gateway's own, because which ones are
-// can't be found out.
-type unknown struct{ err error }
-
-func (unknown) Contains(netip.Addr) bool { return true }
-func (u unknown) Err() error             { return u.err }

@@ -7,9 +7,11 @@ import (
 
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
-	"github.com/namewall/namewall/internal/rule"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/namewall/namewall/internal/gate"
+	"github.com/namewall/namewall/internal/rule"
 )
 
 // holdBuckets begin where a commit on an idle machine ends, and reach to the
@@ -172,17 +174,27 @@ type serverCounters struct {
 
 var modes = [...]rule.Mode{rule.Enforce, rule.Feed}
 
+// mode is the one under which the question fell.
+func (q *work) mode() rule.Mode {
+	if q.Enforced {
+		return rule.Enforce
+	}
+	return rule.Feed
+}
+
 // answer counts one answer and what it was refused.
 func (c *counters) answer(ctx context.Context, q *work, o outcome) {
 	s := c.of(ctx)
-	mode := rule.Feed
-	if q.Enforced {
-		mode = rule.Enforce
-	}
+	mode := q.mode()
 	s.answers[mode][o].Inc()
-	for _, fate := range q.Fates {
+	countRefused(s.name, mode, q.Fates)
+}
+
+// countRefused counts the addresses of an answer that were not promised.
+func countRefused(server string, mode rule.Mode, fates []gate.Fate) {
+	for _, fate := range fates {
 		if !fate.Given() {
-			refusedAddresses.WithLabelValues(s.name, mode.String(), fate.String()).Inc()
+			refusedAddresses.WithLabelValues(server, mode.String(), fate.String()).Inc()
 		}
 	}
 }
@@ -231,7 +243,7 @@ var (
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		rulesNotReadyDesc, rulesBrakedDesc, setReadyDesc, setElementsDesc, setCapacityDesc, usedDesc, limitDesc, ownKnownDesc, queuedDesc,
-		namesInUseDesc, namesPatternsDesc,
+		namesInUseDesc, namesPatternsDesc, resolveNamesDesc,
 	} {
 		ch <- d
 	}
@@ -267,6 +279,7 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(usedDesc, b.Used, b.Name)
 		gauge(limitDesc, b.Limit, b.Name)
 	}
+	c.collectResolve(ch)
 }
 
 func oneIf(b bool) int {

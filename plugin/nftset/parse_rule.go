@@ -33,23 +33,27 @@ func (p *parser) rule(name string) (*source, error) {
 		Wait:          rule.DefaultWait,
 		Limit:         rule.DefaultLimit,
 		FollowTargets: true,
+		Stale:         rule.DefaultStale,
 	}}}
 	err := p.block(options{
-		"set":      rp.set,
-		"name":     rp.names,
-		"names":    rp.namesFile,
-		"except":   rp.except,
-		"mode":     rp.mode,
-		"lifetime": rp.lifetime,
-		"wait":     rp.wait,
-		"allow":    func(args []string) error { return p.policy("allow", &rp.lines.Allow, args) },
-		"pass":     func(args []string) error { return p.policy("pass", &rp.lines.Pass, args) },
-		"clients":  rp.clients,
-		"limit":    rp.limit,
-		"targets":  rp.targets,
-		"match":    rp.match,
-		"require":  rp.require,
-		"revoke":   rp.revoke,
+		"set":       rp.set,
+		"name":      rp.names,
+		"names":     rp.namesFile,
+		"except":    rp.except,
+		"resolve":   rp.resolve,
+		"stale":     rp.stale,
+		"on_change": rp.onChange,
+		"mode":      rp.mode,
+		"lifetime":  rp.lifetime,
+		"wait":      rp.wait,
+		"allow":     func(args []string) error { return p.policy("allow", &rp.lines.Allow, args) },
+		"pass":      func(args []string) error { return p.policy("pass", &rp.lines.Pass, args) },
+		"clients":   rp.clients,
+		"limit":     rp.limit,
+		"targets":   rp.targets,
+		"match":     rp.match,
+		"require":   rp.require,
+		"revoke":    rp.revoke,
 	})
 	if err != nil {
 		return nil, err
@@ -75,6 +79,9 @@ func (p *ruleParser) whole() error {
 			return p.namePlaces[i+1].Errorf("rule %s has names with ports and names without, and no set can hold both: make two rules of it (the first name stands at %s)",
 				r.Name, p.namePlaces[0])
 		}
+	}
+	if err := p.wholeResolve(); err != nil {
+		return err
 	}
 	for i, s := range r.Sets {
 		if !s.Known {
@@ -116,35 +123,48 @@ func (p *ruleParser) set(args []string) error {
 
 // names reads PATTERN... [PROTO/PORT...].
 func (p *ruleParser) names(args []string) error {
+	n, err := p.line("name", args)
+	if err == nil {
+		p.add(n)
+	}
+	return err
+}
+
+// add takes a line of names into the rule.
+func (p *ruleParser) add(n rule.Names) {
+	r := p.source.rule
+	r.Names = append(r.Names, n)
+	p.namePlaces = append(p.namePlaces, placeOf(p.c))
+}
+
+// line reads the patterns of an option, and the services that they open.
+func (p *ruleParser) line(option string, args []string) (rule.Names, error) {
 	var n rule.Names
 	for _, word := range args {
 		if err := p.noForeign(word); err != nil {
-			return err
+			return n, err
 		}
 		switch {
 		case strings.Contains(word, "/"):
 			service, err := set.ParseService(word)
 			if err != nil {
-				return p.c.Errf("%v", err)
+				return n, p.c.Errf("%v", err)
 			}
 			n.Services = append(n.Services, service)
 		case len(n.Services) > 0:
-			return p.c.Errf("pattern '%s' stands after a service: write the patterns first, then the services that all of them open", word)
+			return n, p.c.Errf("pattern '%s' stands after a service: write the patterns first, then the services that all of them open", word)
 		default:
 			pattern, err := rule.ParsePattern(word)
 			if err != nil {
-				return p.c.Errf("%v", err)
+				return n, p.c.Errf("%v", err)
 			}
 			n.Patterns = append(n.Patterns, pattern)
 		}
 	}
 	if len(n.Patterns) == 0 {
-		return p.c.Errf("'name' needs a pattern before '%s', such as 'name www.example.com %s'", args[0], args[0])
+		return n, p.c.Errf("'%s' needs a pattern before '%s', such as '%s www.example.com %s'", option, args[0], option, args[0])
 	}
-	r := p.source.rule
-	r.Names = append(r.Names, n)
-	p.namePlaces = append(p.namePlaces, placeOf(p.c))
-	return nil
+	return n, nil
 }
 
 func (p *ruleParser) except(args []string) error {

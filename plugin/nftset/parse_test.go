@@ -197,7 +197,7 @@ func TestErrors(t *testing.T) {
 		"bare word":     {with("wait"), []string{":4 ", "'wait' needs a value"}},
 		"revoke":        {with("revoke later"), []string{":4 ", "'revoke' takes 'delete', 'keep' or 'kill', not 'later'"}},
 		"revoke twice":  {with("revoke keep", "revoke kill"), []string{":5 ", "'revoke'"}},
-		"unknown":       {with("timeout 5s"), []string{":4 ", "unknown option 'timeout'", "allow, clients, except, lifetime, limit, match, mode, name, names, pass, require, revoke, set, targets, wait"}},
+		"unknown":       {with("timeout 5s"), []string{":4 ", "unknown option 'timeout'", "allow, clients, except, lifetime, limit, match, mode, name, names, on_change, pass, require, resolve, revoke, set, stale, targets, wait"}},
 		"node's":        {"nftset {\n wait 5s\n}", []string{":2 ", "unknown option 'wait'", "allow, control, log, mode, pass, state"}},
 		"no socket":     {"nftset {\n control run/x\n}", []string{":2 ", "'run/x' is no absolute path: write it like /run/namewall/control.sock"}},
 		"no log":        {"nftset {\n log grants.log\n}", []string{":2 ", "'grants.log' is no absolute path: write it like /var/log/namewall/grants.log"}},
@@ -205,7 +205,6 @@ func TestErrors(t *testing.T) {
 		"relative":      {"nftset {\n state var\n}", []string{":2 ", "'var' is no absolute path: write it like /var/lib/namewall"}},
 		"two states":    {"nftset {\n state /a\n state /b\n}", []string{":3 ", "state"}},
 		"no state":      {"nftset {\n state\n}", []string{":2 ", "state"}},
-		"later issue":   {with("resolve www.example.org"), []string{":4 ", "unknown option 'resolve'"}},
 		"node twice":    {"nftset {\n mode feed\n}\n\nnftset {\n}", []string{":5 ", "already stand at Testfile:1", "only once"}},
 
 		"set short":    {with("set inet filter"), []string{":4 ", "FAMILY TABLE SET"}},

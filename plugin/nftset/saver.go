@@ -3,6 +3,7 @@ package nftset
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,6 +23,8 @@ type saver struct {
 	gate     *gate.Gate
 	saved    prometheus.Gauge
 	failures prometheus.Counter
+
+	touched atomic.Bool // there is something to save that no commit tells of
 
 	mu      sync.Mutex // guards what follows, and is held during a save
 	dir     *state.Dir // nil: it can't be used, or there is none
@@ -69,16 +72,24 @@ func (s *saver) open() error {
 	return s.note(err)
 }
 
+// touch has the next save write, although nothing was promised. It doesn't wait
+// for one that is under way.
+func (s *saver) touch() { s.touched.Store(true) }
+
 // save writes the state file if anything was promised since the last time. A
 // directory that couldn't be used is tried again.
 func (s *saver) save() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	commits := s.gate.Commits()
-	if s.path == "" || commits == s.commits || s.dir == nil && s.open() != nil {
+	if s.path == "" || commits == s.commits && !s.touched.Load() || s.dir == nil && s.open() != nil {
 		return
 	}
+	touched := s.touched.Swap(false) // what comes from here on may be too late for the snapshot
 	if s.note(s.dir.Save(s.gate.Snapshot(s.dir.Now()))) != nil {
+		if touched {
+			s.touch()
+		}
 		return
 	}
 	s.commits = commits

@@ -36,10 +36,14 @@ func setup(c *caddy.Controller) error {
 	if len(block.Rules) == 0 {
 		return nil
 	}
-	h := &Handler{keys: block.Keys, rules: block.Rules}
-	c.Get(instanceKey{}).(*instance).add(h, server)
+	h := &Handler{keys: block.Keys, zones: zonesOf(block.Keys), rules: block.Rules}
+	inst := c.Get(instanceKey{}).(*instance)
+	inst.add(h, server)
 	server.AddPlugin(func(next plugin.Handler) plugin.Handler {
 		h.next = next
+		// By now all plugins have been set up, so that what is registered starts
+		// after them: forward and hosts can't be asked before they have started.
+		inst.last.Do(func() { c.OnStartup(inst.resolve) })
 		return h
 	})
 	return nil

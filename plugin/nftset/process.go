@@ -1,0 +1,79 @@
+package nftset
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/namewall/namewall/internal/gate"
+	"github.com/namewall/namewall/internal/host"
+	"github.com/namewall/namewall/internal/resolve"
+	"github.com/namewall/namewall/internal/rule"
+)
+
+// process is what outlives a reload.
+type process struct {
+	gate *gate.Gate
+	own  ownAddresses
+
+	saver    *saver
+	control  *controller
+	grants   *grantLog
+	resolver *resolve.Resolver
+	notices  *notices
+	recent   recent
+	serving  atomic.Pointer[instance] // what questions are answered by; nil: nothing yet
+}
+
+func newProcess(g *gate.Gate, own ownAddresses, s *saver) *process {
+	p := &process{
+		gate: g, own: own, saver: s, notices: newNotices(s.touch),
+		grants: &grantLog{gate: g, lost: grantsLost, failures: grantFailures},
+	}
+	p.control = &controller{handler: newAPI(p)}
+	p.resolver = resolve.New(p.notices)
+	return p
+}
+
+// resolved tells whether the names that were to be resolved from the start have
+// been tried.
+func (p *process) resolved() bool {
+	select {
+	case <-p.resolver.FirstRound():
+		return true
+	default:
+		return false
+	}
+}
+
+// ownAddresses are the gateway's own addresses and networks, *host.Host.
+type ownAddresses interface {
+	rule.Own
+	Err() error // why they may be out of date
+}
+
+// shared is the process's gate: what was promised under one configuration is
+// kept under the next. It begins with the first configuration that needs it, and
+// ends with the process.
+var shared = sync.OnceValue(func() *process {
+	g := gate.New(gate.Options{Kernel: new(gate.NFT), Log: log, Observer: new(observer)})
+	var own ownAddresses
+	var err error
+	if own, err = host.Open(); err != nil {
+		log.Errorf("reading the gateway's own addresses, all but those of allow and pass are refused: %v", err)
+		own = unknown{err}
+	}
+	p := newProcess(g, own, &saver{gate: g, saved: stateSaved, failures: stateFailures})
+	go p.saver.run()
+	prometheus.MustRegister(&statsCollector{process: p})
+	return p
+})
+
+// unknown takes every address for the gateway's own, because which ones are
+// can't be found out.
+type unknown struct{ err error }
+
+func (unknown) Contains(netip.Addr) bool { return true }
+func (u unknown) Err() error             { return u.err }
