@@ -21,7 +21,7 @@ func reloadCorefile(names string) string {
 	}` + bulkRule + `
 	nftset more {
 		set  inet filter more4
-		name ` + names + `
+		resolve ` + names + `
 	}
 	cache
 	forward . ` + lab.Scripted + `
