@@ -37,8 +37,6 @@ func (p *ruleParser) namesFile(args []string) error {
 		return placeOf(p.c).Errorf("names: %w", err)
 	}
 	n.Patterns = l.patterns
-	r := p.source.rule
-	r.Names = append(r.Names, n)
-	p.namePlaces = append(p.namePlaces, placeOf(p.c))
+	p.add(n)
 	return nil
 }
