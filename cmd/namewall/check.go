@@ -8,7 +8,7 @@ import (
 
 func checkCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "check [-conf Corefile] [--nft FILE]",
+		Use:   "check [-conf Corefile] [--nft FILE] [--resolve]",
 		Short: "Compare a Corefile with the kernel's sets",
 		Long: `Compare a Corefile with the kernel's sets, and print for each rule what is right
 and what is not. Nothing is started, and nothing changed.
@@ -18,11 +18,17 @@ error what keeps a rule from working. The exit code is 1 if there is an error.
 
 To read the kernel's sets takes CAP_NET_ADMIN. With --nft the sets are those of
 a file for nft(8), loaded in a network namespace of its own that is thrown away,
-with interfaces named like this machine's.`,
+with interfaces named like this machine's.
+
+With --resolve the rules' exact names are looked up, once, to warn about what
+vendors warn about: names that don't exist, that have fewer addresses than their
+siblings, or that lead to load balancers in a rule for connections from there.`,
 		Args: noArgs,
 	}
 	conf := corefileFlag(c)
 	ruleset := c.Flags().String("nft", "", "file of nft(8) to compare with, instead of the kernel")
+	resolve := c.Flags().Bool("resolve", false, "look the exact names up")
+	server := c.Flags().String("server", "", "resolver to ask, ADDRESS[:PORT], instead of the system's (implies --resolve)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		input, f, err := readCorefile(*conf)
 		if err != nil {
@@ -37,7 +43,15 @@ with interfaces named like this machine's.`,
 		if err != nil && *ruleset != "" {
 			return err
 		}
-		found := inspect(f, invalid, sets, err)
+		var looked lookups
+		if *resolve || *server != "" {
+			client, err := resolver(*server)
+			if err != nil {
+				return err
+			}
+			looked = lookUp(c.Context(), client, f.Rules)
+		}
+		found := inspect(f, invalid, sets, err, looked)
 		fmt.Fprintf(c.OutOrStdout(), "%s: %s in %s\n\n", *conf, plural(len(f.Rules), "rule"), plural(len(f.Servers), "server block"))
 		found.print(c.OutOrStdout())
 		if found.count(wrong) > 0 {

@@ -23,6 +23,7 @@ var reports = map[string]int{
 	"empty":   exitOK,
 	"plugins": exitWrong,
 	"resolve": exitWrong,
+	"advice":  exitWrong,
 }
 
 func read(t *testing.T, path string) string {
@@ -122,6 +123,34 @@ func TestCheckErrors(t *testing.T) {
 				t.Errorf("exit code %d, %s%s", code, stdout, stderr)
 			}
 		})
+	}
+}
+
+// What names lead to is warned about, and changes nothing of the exit code.
+func TestCheckResolve(t *testing.T) {
+	t.Chdir(filepath.Join("testdata", "check", "lookups"))
+	server := serveRecords(t, strings.Split(strings.TrimSpace(read(t, "records")), "\n")...)
+	code, stdout, stderr := namewall("check", "--nft", "ruleset.nft", "--server", server)
+	if diff := cmp.Diff(read(t, "report"), stdout); diff != "" || code != exitOK || stderr != "" {
+		t.Errorf("exit code %d\n%s%s", code, diff, stderr)
+	}
+	code, stdout, stderr = namewall("check", "--nft", "ruleset.nft")
+	if code != exitOK || strings.Contains(stdout, "  warning  ") || stderr != "" {
+		t.Errorf("without looking up: exit code %d\n%s%s", code, stdout, stderr)
+	}
+	code, _, stderr = namewall("check", "--nft", "ruleset.nft", "--server", "resolver.example")
+	if code != exitUsage || !strings.Contains(stderr, "--server: 'resolver.example' is no address of a resolver") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}
+
+// A resolver that doesn't answer is a warning for each name, and no more.
+func TestCheckResolveInVain(t *testing.T) {
+	t.Chdir(filepath.Join("testdata", "check", "vendors"))
+	const nobody = "127.0.0.1:1"
+	code, stdout, stderr := namewall("check", "--nft", "ruleset.nft", "--server", nobody)
+	if code != exitOK || strings.Count(stdout, "  warning  cc.fusionreactor.io A: no answer: ") != 1 || stderr != "" {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
 }
 

@@ -109,6 +109,9 @@ func declarations(f *nftset.Corefile) ([]*declaration, error) {
 		}
 	}
 	for _, d := range all {
+		if word, keyword := d.id.Keyword(); keyword {
+			errs = append(errs, fmt.Errorf("%s: set '%s' can't be declared, as nft takes '%s' for a keyword: give it another name", d.place, d.id, word))
+		}
 		if err := d.infer(); err != nil {
 			errs = append(errs, err)
 		}

@@ -13,7 +13,8 @@ import (
 
 // inspect compares a Corefile with the sets that there are. invalid is what
 // other plugins have against it. If the sets could not be read, unread says why.
-func inspect(f *nftset.Corefile, invalid error, have sets, unread error) report {
+// looked has what the exact names lead to, if that was looked up.
+func inspect(f *nftset.Corefile, invalid error, have sets, unread error, looked lookups) report {
 	var r report
 	if invalid != nil {
 		r.section("Corefile").add(wrong, "%v", invalid)
@@ -32,6 +33,8 @@ func inspect(f *nftset.Corefile, invalid error, have sets, unread error) report 
 		}
 		inspectNames(s, f, one)
 		inspectResolve(s, one)
+		advise(s, f, one)
+		adviseLookups(s, one, looked)
 		for _, b := range bypasses {
 			if b.Rule == one {
 				s.add(warning, "%s", b)
@@ -40,6 +43,9 @@ func inspect(f *nftset.Corefile, invalid error, have sets, unread error) report 
 		if one.Mode == rule.Feed {
 			s.add(note, "feed: its sets are filled, and no answer is changed")
 		}
+	}
+	if all := openAll(f.Node.Lines); len(all) > 0 {
+		adviseOpen(r.section("node (%s)", f.Node.Place), all)
 	}
 	inspectServers(r.section("server blocks"), f, bypasses)
 	return r
@@ -76,6 +82,10 @@ func inspectSets(s *section, f *nftset.Corefile, r *rule.Rule, have sets) {
 func inspectSet(s *section, f *nftset.Corefile, r *rule.Rule, i int, have sets) (set.Layout, bool) {
 	want := r.Sets[i]
 	got, ok := have[want.ID]
+	if word, keyword := want.ID.Keyword(); keyword && !ok {
+		s.add(wrong, "set %s: there is none, and nft can't declare it, as it takes '%s' for a keyword: give it another name", want.ID, word)
+		return set.Layout{}, false
+	}
 	if !ok {
 		if others := have.named(want.ID.Name); len(others) > 0 {
 			s.add(wrong, "set %s: there is none, there is one in %s: correct the Corefile, or declare it as 'namewall nft' prints it", want.ID, list(others))

@@ -120,6 +120,9 @@ func (cfg *Config) add(s *source) (*rule.Rule, error) {
 // Place tells where r stands; where it stands several times, the first one.
 func (cfg *Config) Place(r *rule.Rule) Place { return cfg.sources[r.Name].place }
 
+// Lines are the allow and pass lines of r itself.
+func (cfg *Config) Lines(r *rule.Rule) rule.Lines { return cfg.sources[r.Name].lines }
+
 // SetPlace tells where r.Sets[i] stands.
 func (cfg *Config) SetPlace(r *rule.Rule, i int) Place { return cfg.sources[r.Name].setPlaces[i] }
 
