@@ -121,6 +121,9 @@ func TestNotices(t *testing.T) {
 			w.poll = time.Hour
 			defer w.Close()
 			go w.run(n)
+			// What it looks at in the beginning it has looked at when it has told.
+			do(t, os.Chtimes(f.path, time.Time{}, time.Unix(1, 0)))
+			f.next("old")
 			test.change(t, dir)
 			f.next(test.want)
 			// And so for the next one, wherever it shows now.
