@@ -296,3 +296,42 @@ func TestThousandFrontEnds(t *testing.T) {
 		t.Errorf("%v goroutines", got)
 	}
 }
+
+// Names are resolved as the plugins below resolve them, once these have started:
+// by a file of hosts, under another name, from the upstream.
+func TestResolveThroughTheChain(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t)
+	l.Load(lab.Ruleset(openSets, openRules))
+	l.Script().Records("real.vendor.test. 60 IN A 198.51.100.2")
+	hosts := filepath.Join(t.TempDir(), "hosts")
+	if err := os.WriteFile(hosts, []byte("198.51.100.1 own.vendor.test\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := l.Namewall(`
+. {` + lab.Node + `
+	nftset {
+		` + lab.AllowWide + `
+	}
+	nftset vendor {
+		set inet filter open4 ipv4_addr
+		resolve own.vendor.test alias.vendor.test
+	}
+	rewrite name exact alias.vendor.test real.vendor.test
+	cache
+	hosts ` + hosts + ` {
+		fallthrough
+	}
+	forward . ` + lab.Scripted + `
+}`)
+	lab.Until(t, healLimit, "the gateway is ready", func() error {
+		if ok, who := n.Ready(); !ok {
+			return errors.New(who)
+		}
+		return nil
+	})
+	holds(t, l, "open4", "198.51.100.1", "198.51.100.2")
+	if strings.Contains(n.Output(), "vendor.test ") {
+		t.Error("a name was not resolved at once")
+	}
+}

@@ -28,11 +28,6 @@ func (i *Instance) Takes(r *rule.Rule, v6 bool) bool {
 	return false
 }
 
-// Admissible tells whether r's policy admits the address.
-func (i *Instance) Admissible(r *rule.Rule, a netip.Addr) bool {
-	return r.Policy.Judge(a, i.site) == rule.Admit
-}
-
 // Known is an address that is promised because of a name.
 type Known struct {
 	Rule, Name string

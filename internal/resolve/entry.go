@@ -118,6 +118,9 @@ func (e *entry) judge(now time.Time) Transition {
 		case !rec.wanted:
 		case rec.trouble != "" && rec.kept(now, e.Stale):
 			t.To, t.Why, t.Left = Kept, rec.trouble, e.Stale-now.Sub(rec.at)
+			if !rec.doubt.IsZero() {
+				t.Left = min(t.Left, e.Lifetime.Min-now.Sub(rec.doubt))
+			}
 			return t
 		case rec.trouble != "":
 			t.To, t.Why = Failing, rec.trouble

@@ -196,6 +196,9 @@ func TestAbsenceIsDoubted(t *testing.T) {
 		if c := w.told(); len(c) != 0 {
 			t.Errorf("told too early: %+v", c)
 		}
+		if last := w.states[len(w.states)-1]; last.Left != life.Min {
+			t.Errorf("to be kept for %v", last.Left)
+		}
 		time.Sleep(4 * ttl)
 		w.change(func() { w.admitted = nil })
 		if s, why := w.state(fe1); s != Absent || why != "NXDOMAIN" {

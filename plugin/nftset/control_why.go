@@ -211,7 +211,7 @@ func (e *explanation) past() {
 			name = r.cause.Rule.Name
 		}
 		e.find(r.cause.Fate.String(), name, r.at, "%s, refused to %s who asked for %s: %s%s",
-			r.addr, r.client, strings.TrimSuffix(r.name, "."), r.cause, given)
+			r.addr, whoAsked(r.client), strings.TrimSuffix(r.name, "."), r.cause, given)
 	}
 	for _, p := range e.process.gate.Past(gate.Filter{Addr: e.addr, Name: e.name}, pastShown) {
 		if !e.concerns(&p.Entry) {
@@ -220,12 +220,20 @@ func (e *explanation) past() {
 		known = true
 		why := p.Reasons[0]
 		e.find(endings[p.How], why.Rule, e.now.Add(-p.Ago), "%s in %s %s; it was there for %s (rule %s), last asked by %s",
-			keyOf(&p.Entry), p.Set, ended[p.How], strings.TrimSuffix(why.Name, "."), why.Rule, why.Client)
+			keyOf(&p.Entry), p.Set, ended[p.How], strings.TrimSuffix(why.Name, "."), why.Rule, whoAsked(why.Client))
 	}
 	if !known {
 		e.find(control.CauseNeverAsked, "", time.Time{},
 			"no answer has given it to anybody since %s, as far as is remembered", e.started.Format(time.RFC3339))
 	}
+}
+
+// whoAsked is a client in words: none asks for what is under `resolve`.
+func whoAsked(client netip.Addr) string {
+	if !client.IsValid() {
+		return "namewall itself"
+	}
+	return client.String()
 }
 
 var (

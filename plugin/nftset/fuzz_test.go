@@ -18,6 +18,7 @@ func FuzzCorefile(f *testing.F) {
 		"nftset {\n allow 192.0.2.0/24\n mode feed\n}\nnftset a-1 {\n set ip6 t s ipv6_addr . ipv6_addr\n name *\n}",
 		"nftset a {\n set inet f x ipv4_addr . inet_service\n name fe-*.example.org \"\u00fcber.example\" tcp/443 udp/443\n}",
 		"nftset a {\n set inet f x {\n}\n}",
+		"nftset a {\n set inet f x\n resolve a.example b.example\n name c.example\n stale 3d\n on_change /bin/sh -c \"a b\" \\\n}",
 	} {
 		f.Add(seed)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -83,7 +84,7 @@ func (b *resolving) read(of *resolved, name string, qtype uint16, m *dns.Msg) re
 	}
 	a := resolve.Answer{Walk: w}
 	for _, addr := range w.Addrs {
-		if active.Admissible(r, addr.Addr) {
+		if active.Judge(r, addr.Addr) == rule.Admit {
 			a.Addrs = append(a.Addrs, addr.Addr)
 		}
 	}
@@ -100,7 +101,11 @@ func (b *resolving) Admit(ctx context.Context, k resolve.Key, w *answer.Walk, ag
 	active.Own(&q.Question, ru)
 	active.Admit(ctx, &q.Question)
 	countRefused(ownServer, q.mode(), q.Fates)
-	r.handler.refused.note(&q, time.Now())
+	if slices.ContainsFunc(q.Fates, func(f gate.Fate) bool { return !f.Given() }) {
+		now := time.Now()
+		r.handler.refused.note(&q, now)
+		b.inst.shared().recent.note(&q, now)
+	}
 	for _, c := range q.Causes {
 		if !c.Fate.Filtered() {
 			return errors.New(c.String())

@@ -14,6 +14,7 @@ import (
 	"github.com/coredns/coredns/plugin/dns64"
 	"github.com/coredns/coredns/plugin/pkg/upstream"
 	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/namewall/namewall/internal/resolve"
 )
@@ -177,6 +178,46 @@ func TestOwnAnswers(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// counted is a counter's sum over the series with this value of a label.
+func counted(t *testing.T, name, label string) (sum float64) {
+	t.Helper()
+	families, err := prometheus.DefaultGatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetValue() == label {
+					sum += m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	return sum
+}
+
+// What the policy refuses is counted, and found by who asks why, and is no part of
+// what changes tell of.
+func TestOwnRefusals(t *testing.T) {
+	l := (&lab{t: t}).above(feRule, newZone(t, fe4, "fe.example.com. 60 IN A 10.0.0.1"))
+	l.await("the address", func() bool { return l.holds("web4", "198.51.100.1") })
+	private := netip.MustParseAddr("10.0.0.1")
+	found := l.inst.shared().recent.find(private, "", 1)
+	if len(found) != 1 || found[0].client.IsValid() || found[0].name != "fe.example.com." {
+		t.Errorf("remembered %+v", found)
+	}
+	if n := counted(t, "coredns_nftset_refused_addresses_total", ownServer); n < 1 {
+		t.Errorf("%v counted", n)
+	}
+	if whoAsked(found[0].client) != "namewall itself" {
+		t.Error("nobody asked")
 	}
 }
 
