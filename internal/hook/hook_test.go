@@ -84,6 +84,7 @@ func TestChangesAreJoined(t *testing.T) {
 		tell("fe3", list(addr1), nil, list(addr1))
 		tell("fe3", nil, list(addr1), nil)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		want := []string{
 			`{"rule":"in","name":"fe1","added":["192.0.2.2"],"removed":[],"addresses":["192.0.2.1","192.0.2.2"]}` + "\n",
 			`{"rule":"in","name":"fe2","added":["192.0.2.3"],"removed":[],"addresses":["192.0.2.3"]}` + "\n" +
@@ -120,6 +121,7 @@ func TestOneAtATime(t *testing.T) {
 			synctest.Wait()
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if c.most != 1 || len(c.inputs) != 4 {
 			t.Errorf("%d at once, %d in all", c.most, len(c.inputs))
 		}
@@ -134,10 +136,12 @@ func TestTimeout(t *testing.T) {
 		synctest.Wait()
 		r.Tell([]string{"/bin/a"}, Notice{Rule: "in", Name: "fe", Added: list(addr2), Addresses: list(addr1, addr2)})
 		time.Sleep(runMax + time.Second)
+		c.mu.Lock()
 		if len(c.inputs) != 2 || len(c.runs) != 1 || c.runs[0].Exit != "timeout" || !errors.Is(c.runs[0].Err, context.DeadlineExceeded) {
 			t.Errorf("%q, %+v", c.inputs, c.runs)
 		}
-		time.Sleep(runMax)
+		c.mu.Unlock()
+		time.Sleep(runMax) // until the other one is ended, too
 	})
 }
 

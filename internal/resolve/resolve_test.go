@@ -31,7 +31,7 @@ func TestAskedWhenTheTTLIsOver(t *testing.T) {
 				w.says(fe1, IPv4, good(test.ttl, addr1))
 				begin := time.Now()
 				start(t, w, name(fe1))
-				time.Sleep(20 * test.most)
+				pass(20 * test.most)
 				times := w.times(fe1, IPv4)
 				if len(times) < 10 || !times[0].Equal(begin) {
 					t.Fatalf("asked %d times, first after %v", len(times), times[0].Sub(begin))
@@ -54,14 +54,14 @@ func TestFamilies(t *testing.T) {
 		w.says(fe1, IPv4, good(time.Hour, addr1))
 		w.says(fe1, IPv6, good(time.Minute, addr6))
 		start(t, w, name(fe1))
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		if n := len(w.times(fe1, IPv6)); n != 0 {
 			t.Errorf("asked %d times for what there is no set for", n)
 		}
 		w.change(func() { w.v4only = false })
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		before := len(w.times(fe1, IPv6))
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if n := len(w.times(fe1, IPv6)) - before; n < 50 || n > 60 {
 			t.Errorf("asked %d times in an hour", n)
 		}
@@ -79,13 +79,13 @@ func TestBackOff(t *testing.T) {
 		w.change(func() { w.down = "SERVFAIL" })
 		w.says(fe1, IPv4, good(ttl, addr1))
 		start(t, w, name(fe1))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if n := len(w.times(fe1, IPv4)); n < 5 || n > 9 {
 			t.Errorf("asked %d times in the first minute", n)
 		}
-		time.Sleep(9 * time.Minute)
+		pass(9 * time.Minute)
 		before := len(w.times(fe1, IPv4))
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if n := len(w.times(fe1, IPv4)) - before; n < 59 || n > 121 {
 			t.Errorf("asked %d times in an hour", n)
 		}
@@ -93,12 +93,12 @@ func TestBackOff(t *testing.T) {
 			t.Errorf("%v (%s)", s, why)
 		}
 		w.change(func() { w.down = "" })
-		time.Sleep(backoffMax)
+		pass(backoffMax)
 		if s, _ := w.state(fe1); s != Resolved || !w.holds(fe1, addr1) {
 			t.Errorf("%v", s)
 		}
 		times := w.times(fe1, IPv4)
-		time.Sleep(2 * ttl)
+		pass(2 * ttl)
 		if n := len(w.times(fe1, IPv4)) - len(times); n < 1 || n > 2 {
 			t.Errorf("asked %d times in two TTLs after the failure", n)
 		}
@@ -128,11 +128,11 @@ func TestKeptWhileDNSIsDown(t *testing.T) {
 					n := name(fe1)
 					n.Lifetime, n.Stale = test.life, 6*time.Hour
 					start(t, w, n)
-					time.Sleep(10 * time.Second)
+					pass(10 * time.Second)
 					last := time.Now()
 					w.change(func() { w.down, w.hang = why, why == "hang" })
 					for time.Since(last) < n.Stale-11*time.Second {
-						time.Sleep(499 * time.Millisecond)
+						pass(499 * time.Millisecond)
 						if !w.holds(fe1, addr1) {
 							t.Fatalf("gone after %v", time.Since(last))
 						}
@@ -140,11 +140,11 @@ func TestKeptWhileDNSIsDown(t *testing.T) {
 					if s, _ := w.state(fe1); s != Kept {
 						t.Errorf("%v", s)
 					}
-					time.Sleep(test.life.Written(max(test.ttl, test.life.Min)) + 20*time.Second)
+					pass(test.life.Written(max(test.ttl, test.life.Min)) + 20*time.Second)
 					if w.holds(fe1, addr1) {
 						t.Error("it outlives `stale` by more than a life")
 					}
-					time.Sleep(2 * backoffMax)
+					pass(2 * backoffMax)
 					if s, _ := w.state(fe1); s != Failing {
 						t.Errorf("%v", s)
 					}
@@ -164,11 +164,11 @@ func TestRemovedAddressIsNotExtended(t *testing.T) {
 		w := newWorld()
 		w.says(fe1, IPv4, good(ttl, addr1, addr2))
 		start(t, w, name(fe1))
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		w.says(fe1, IPv4, good(ttl, addr2))
-		time.Sleep(2 * ttl)
+		pass(2 * ttl)
 		w.change(func() { w.down = "timeout"; w.admitted = nil })
-		time.Sleep(life.Written(ttl))
+		pass(life.Written(ttl))
 		if w.holds(fe1, addr1) || !w.holds(fe1, addr2) {
 			t.Errorf("holds the old one: %v, the other: %v", w.holds(fe1, addr1), w.holds(fe1, addr2))
 		}
@@ -186,10 +186,10 @@ func TestAbsenceIsDoubted(t *testing.T) {
 		w := newWorld()
 		w.says(fe1, IPv4, good(ttl, addr1))
 		start(t, w, name(fe1))
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		w.says(fe1, IPv4, nxdomain)
 		begin := time.Now()
-		time.Sleep(life.Min - ttl)
+		pass(life.Min - ttl)
 		if s, why := w.state(fe1); s != Kept || why != "NXDOMAIN" || !w.holds(fe1, addr1) {
 			t.Errorf("after %v: %v (%s), %v", time.Since(begin), s, why, w.holds(fe1, addr1))
 		}
@@ -199,7 +199,7 @@ func TestAbsenceIsDoubted(t *testing.T) {
 		if last := w.states[len(w.states)-1]; last.Left != life.Min {
 			t.Errorf("to be kept for %v", last.Left)
 		}
-		time.Sleep(4 * ttl)
+		pass(4 * ttl)
 		w.change(func() { w.admitted = nil })
 		if s, why := w.state(fe1); s != Absent || why != "NXDOMAIN" {
 			t.Errorf("%v (%s)", s, why)
@@ -208,12 +208,12 @@ func TestAbsenceIsDoubted(t *testing.T) {
 		if diff := cmp.Diff(want, w.told(), sameAddrs, cmpopts.EquateEmpty()); diff != "" {
 			t.Error(diff)
 		}
-		time.Sleep(life.Written(life.Min))
+		pass(life.Written(life.Min))
 		if len(w.admitted) != 0 || w.holds(fe1, addr1) {
 			t.Errorf("the address stays: %+v", w.admitted)
 		}
 		w.says(fe1, IPv4, good(ttl, addr1))
-		time.Sleep(backoffMax)
+		pass(backoffMax)
 		if s, _ := w.state(fe1); s != Resolved || !w.holds(fe1, addr1) || len(w.told()) != 1 {
 			t.Errorf("%v", s)
 		}
@@ -227,20 +227,20 @@ func TestDoubtEnds(t *testing.T) {
 		w := newWorld()
 		w.says(fe1, IPv4, good(ttl, addr1))
 		start(t, w, name(fe1))
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		w.says(fe1, IPv4, nxdomain)
-		time.Sleep(30 * time.Minute)
+		pass(30 * time.Minute)
 		w.says(fe1, IPv4, good(ttl, addr1))
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		w.says(fe1, IPv4, nxdomain)
-		time.Sleep(45 * time.Minute)
+		pass(45 * time.Minute)
 		w.change(func() { w.down = "SERVFAIL" })
-		time.Sleep(10 * time.Hour)
+		pass(10 * time.Hour)
 		if s, why := w.state(fe1); s != Kept || why != "NXDOMAIN" && why != "SERVFAIL" || len(w.told()) != 0 {
 			t.Errorf("%v (%s)", s, why)
 		}
 		w.change(func() { w.down = "" })
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		if s, _ := w.state(fe1); s != Absent {
 			t.Errorf("%v", s)
 		}
@@ -258,7 +258,7 @@ func TestOneFamily(t *testing.T) {
 		w.says(fe2, IPv4, good(ttl, addr2))
 		w.says(fe2, IPv6, Answer{Why: "SERVFAIL"})
 		start(t, w, name(fe1), name(fe2))
-		time.Sleep(20 * time.Minute)
+		pass(20 * time.Minute)
 		if s, _ := w.state(fe1); s != Resolved {
 			t.Errorf("%v", s)
 		}
@@ -282,15 +282,15 @@ func TestChanges(t *testing.T) {
 		w.says(fe1, IPv4, good(ttl, addr1, addr2))
 		w.says(fe1, IPv6, Answer{None: true, Why: "NODATA"})
 		start(t, w, name(fe1))
-		time.Sleep(2 * ttl)
+		pass(2 * ttl)
 		w.says(fe1, IPv4, good(ttl, addr2, addr1, addr1))
-		time.Sleep(2 * ttl)
+		pass(2 * ttl)
 		if c := w.told(); len(c) != 0 {
 			t.Errorf("told %+v", c)
 		}
 		w.says(fe1, IPv4, good(ttl, addr3, addr2))
 		w.says(fe1, IPv6, good(ttl, addr6))
-		time.Sleep(2 * ttl)
+		pass(2 * ttl)
 		want := []Change{{
 			Key: fe1, Added: []netip.Addr{addr3, addr6}, Removed: []netip.Addr{addr1},
 			Now: []netip.Addr{addr2, addr3, addr6},
@@ -300,10 +300,10 @@ func TestChanges(t *testing.T) {
 		}
 		// What had changed during a failure is told after it.
 		w.change(func() { w.down = "timeout" })
-		time.Sleep(2 * stale)
+		pass(2 * stale)
 		w.says(fe1, IPv4, good(ttl, addr2))
 		w.change(func() { w.down = "" })
-		time.Sleep(2 * backoffMax)
+		pass(2 * backoffMax)
 		if c := w.told(); len(c) != 1 || !slices.Equal(c[0].Removed, []netip.Addr{addr3}) || len(c[0].Added) != 0 {
 			t.Errorf("told %+v", c)
 		}
@@ -327,7 +327,7 @@ func TestThousandNames(t *testing.T) {
 		r := start(t, w, names...)
 		most := 0
 		for range 20 {
-			time.Sleep(100 * time.Millisecond)
+			pass(100 * time.Millisecond)
 			most = max(most, runtime.NumGoroutine()-before)
 		}
 		<-r.FirstRound()
@@ -340,9 +340,9 @@ func TestThousandNames(t *testing.T) {
 		if n := r.Stats()["in"][Resolved]; n != 1000 {
 			t.Errorf("%d names resolved", n)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		w.change(func() { w.asked = nil })
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		rush := make(map[int64]int)
 		for _, a := range w.asked {
 			rush[a.at.Unix()]++
@@ -368,14 +368,14 @@ func TestAdmissionIsTriedAgain(t *testing.T) {
 		w.refuses = errNotReady
 		w.says(fe1, IPv4, good(time.Hour, addr1))
 		r := start(t, w, name(fe1))
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		select {
 		case <-r.FirstRound():
 		default:
 			t.Error("the first round waits for the kernel")
 		}
 		w.change(func() { w.refuses = nil })
-		time.Sleep(backoffMax)
+		pass(backoffMax)
 		if !w.holds(fe1, addr1) || len(w.times(fe1, IPv4)) != 1 {
 			t.Errorf("holds: %v, asked %d times", w.holds(fe1, addr1), len(w.times(fe1, IPv4)))
 		}

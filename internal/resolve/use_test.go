@@ -22,7 +22,7 @@ func TestUseHandsOver(t *testing.T) {
 		r := New(old)
 		t.Cleanup(r.Close)
 		r.Use(old, []Name{name(fe1), name(fe2)})
-		time.Sleep(30 * time.Second)
+		pass(30 * time.Second)
 		asked, admitted := len(old.asked), len(old.admitted)
 
 		r.Use(now, []Name{name(fe2), name(fe3)})
@@ -36,11 +36,11 @@ func TestUseHandsOver(t *testing.T) {
 		if n := len(now.admitted); n != 2 {
 			t.Errorf("%d admissions", n)
 		}
-		time.Sleep(40 * time.Second)
+		pass(40 * time.Second)
 		if len(now.times(fe2, IPv4)) != 1 || len(now.times(fe1, IPv4)) != 0 {
 			t.Errorf("asked %v", now.asked)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if len(old.asked) != asked || len(old.admitted) != admitted {
 			t.Error("the old configuration is still in use")
 		}
@@ -49,7 +49,7 @@ func TestUseHandsOver(t *testing.T) {
 		}
 		// A change is one against what was known before.
 		now.says(fe2, IPv4, good(ttl, addr3))
-		time.Sleep(2 * ttl)
+		pass(2 * ttl)
 		if c := old.told(); len(c) != 1 || c[0].Key != fe2 {
 			t.Errorf("told %+v", c)
 		}
@@ -67,9 +67,9 @@ func TestUseDropsWhatIsUnderWay(t *testing.T) {
 		r := New(old)
 		t.Cleanup(r.Close)
 		r.Use(old, []Name{name(fe1)})
-		time.Sleep(time.Second)
+		pass(time.Second)
 		r.Use(now, []Name{name(fe1)})
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		if len(now.times(fe1, IPv4)) != 1 || len(old.admitted) != 0 || !now.holds(fe1, addr2) || now.holds(fe1, addr1) {
 			t.Errorf("asked %v, admitted %v and %v", now.asked, old.admitted, now.admitted)
 		}
@@ -83,10 +83,10 @@ func TestUseAsksForANewFamily(t *testing.T) {
 		w.says(fe1, IPv4, good(time.Hour, addr1))
 		w.says(fe1, IPv6, good(time.Hour, addr6))
 		r := start(t, w, name(fe1))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		w.change(func() { w.v4only = false })
 		r.Use(w, []Name{name(fe1)})
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if !w.holds(fe1, addr6) {
 			t.Error("not asked for")
 		}
@@ -102,13 +102,13 @@ func TestRelease(t *testing.T) {
 		r := start(t, old, name(fe1))
 		r.Use(now, []Name{name(fe1)})
 		r.Release(old)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		n := len(now.asked)
 		if n < 50 {
 			t.Errorf("asked %d times in an hour", n)
 		}
 		r.Release(now)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if len(now.asked) != n || len(r.Stats()) != 0 {
 			t.Errorf("goes on, %v", r.Stats())
 		}
@@ -137,11 +137,11 @@ func TestFirstRound(t *testing.T) {
 			t.Error("over before it began")
 		}
 		r.Use(w, []Name{name(fe1), name(fe2)})
-		time.Sleep(900 * time.Millisecond)
+		pass(900 * time.Millisecond)
 		if over(r) {
 			t.Error("over while nothing is known")
 		}
-		time.Sleep(200 * time.Millisecond)
+		pass(200 * time.Millisecond)
 		if !over(r) || !w.holds(fe1, addr1) {
 			t.Error("not over when all have been tried")
 		}
@@ -150,11 +150,11 @@ func TestFirstRound(t *testing.T) {
 		w := newWorld()
 		w.hang = true
 		r := start(t, w, name(fe1))
-		time.Sleep(firstRoundMax - time.Millisecond)
+		pass(firstRoundMax - time.Millisecond)
 		if over(r) {
 			t.Error("over too early")
 		}
-		time.Sleep(2 * time.Millisecond)
+		pass(2 * time.Millisecond)
 		if !over(r) {
 			t.Error("it waits for ever")
 		}
@@ -187,7 +187,7 @@ func TestKnownFromBefore(t *testing.T) {
 		begin := time.Now()
 		start(t, w, n)
 		for time.Since(begin) < 2*time.Hour-time.Second {
-			time.Sleep(time.Second)
+			pass(time.Second)
 			if !w.holds(fe1, addr1) || !w.holds(fe1, addr2) {
 				t.Fatalf("gone after %v", time.Since(begin))
 			}
@@ -206,7 +206,7 @@ func TestKnownFromBefore(t *testing.T) {
 		if s, _ := w.state(fe1); s != Kept {
 			t.Errorf("%v", s)
 		}
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		if w.holds(fe1, addr1) {
 			t.Error("it outlives `stale` by more than a life")
 		}
@@ -228,7 +228,7 @@ func TestFirstAnswerAfterARestart(t *testing.T) {
 		known := name(fe1)
 		known.Known = []Known{{Addr: addr1, Left: time.Hour}, {Addr: addr3, Left: time.Hour}}
 		start(t, w, known, name(fe2))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		c := w.told()
 		if len(c) != 1 || c[0].Key != fe1 || !slices.Equal(c[0].Added, []netip.Addr{addr2, addr6}) || !slices.Equal(c[0].Removed, []netip.Addr{addr3}) {
 			t.Errorf("told %+v", c)

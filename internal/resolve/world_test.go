@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/namewall/namewall/internal/answer"
@@ -204,3 +205,9 @@ func start(t *testing.T, w *world, names ...Name) *Resolver {
 }
 
 var errNotReady = errors.New("set is missing")
+
+// pass lets time pass, and what it brings come to rest.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
