@@ -10,9 +10,11 @@ needed='
 curl      curl
 dig       bind9-dnsutils
 dnsmasq   dnsmasq-base
+ecj       ecj
 gcc       gcc
 getent    libc-bin
 ip        iproute2
+java      openjdk-17-jre-headless
 kdig      knot-dnsutils
 ldns-signzone ldnsutils
 mount     mount
