@@ -47,10 +47,32 @@ const (
 		0c00 0180 0800 0100 c6120001         ; KEY { VALUE 198.18.0.1 }`
 	goldenHour = `
 		0c00 0400 000000000036ee80           ; TIMEOUT 3600000 ms`
+	goldenExpiration = `
+		0c00 0500 000000000036ee80           ; EXPIRATION`
+)
+
+// Batches of one element that several kernels are sent.
+const (
+	goldenReplace = goldenBegin + `
+		4c000000 0c0a 0104 02000000 00000000 ; NEWSETELEM, REQUEST CREATE
+		01 00 0000` + goldenSet + `
+		2000 0380 1c00 0180` + goldenKey + goldenHour + `
+		40000000 0e0a 0100 03000000 00000000 ; DELSETELEM, REQUEST
+		01 00 0000` + goldenSet + `
+		1400 0380 1000 0180` + goldenKey + `
+		4c000000 0c0a 0504 04000000 00000000 ; NEWSETELEM, REQUEST ACK CREATE
+		01 00 0000` + goldenSet + `
+		2000 0380 1c00 0180` + goldenKey + goldenHour + `
+		14000000 1100 0100 05000000 00000000 00 00 000a`
+	goldenDestroy = goldenBegin + `
+		40000000 1e0a 0500 02000000 00000000 ; DESTROYSETELEM, REQUEST ACK
+		01 00 0000` + goldenSet + `
+		1400 0380 1000 0180` + goldenKey + `
+		14000000 1100 0100 03000000 00000000 00 00 000a`
 )
 
 func TestGoldenBatches(t *testing.T) {
-	old, current := Features{}, Features{Update: true, Destroy: true}
+	old, middle, current := Features{}, Features{Destroy: true}, Features{Update: true, Destroy: true}
 	ops := func(k Kind) []Op { return []Op{{Kind: k, Set: web4, Key: key4(1), Timeout: time.Hour}} }
 	for _, test := range []struct {
 		name     string
@@ -66,30 +88,17 @@ func TestGoldenBatches(t *testing.T) {
 		{"refresh", current, ops(Refresh), goldenBegin + `
 			58000000 0c0a 0504 02000000 00000000 ; NEWSETELEM, REQUEST ACK CREATE
 			01 00 0000` + goldenSet + `
-			2c00 0380 2800 0180` + goldenKey + goldenHour + `
-			0c00 0500 000000000036ee80           ; EXPIRATION
+			2c00 0380 2800 0180` + goldenKey + goldenHour + goldenExpiration + `
 			14000000 1100 0100 03000000 00000000 00 00 000a`},
-		{"delete", current, ops(Delete), goldenBegin + `
-			40000000 1e0a 0500 02000000 00000000 ; DESTROYSETELEM, REQUEST ACK
-			01 00 0000` + goldenSet + `
-			1400 0380 1000 0180` + goldenKey + `
-			14000000 1100 0100 03000000 00000000 00 00 000a`},
+		{"delete", current, ops(Delete), goldenDestroy},
 		{"add before 6.12", old, ops(Add), goldenBegin + `
 			4c000000 0c0a 0506 02000000 00000000
 			01 00 0000` + goldenSet + `
 			2000 0380 1c00 0180` + goldenKey + goldenHour + `
 			14000000 1100 0100 03000000 00000000 00 00 000a`},
-		{"refresh before 6.12", old, ops(Refresh), goldenBegin + `
-			4c000000 0c0a 0104 02000000 00000000 ; NEWSETELEM, REQUEST CREATE
-			01 00 0000` + goldenSet + `
-			2000 0380 1c00 0180` + goldenKey + goldenHour + `
-			40000000 0e0a 0100 03000000 00000000 ; DELSETELEM, REQUEST
-			01 00 0000` + goldenSet + `
-			1400 0380 1000 0180` + goldenKey + `
-			4c000000 0c0a 0504 04000000 00000000 ; NEWSETELEM, REQUEST ACK CREATE
-			01 00 0000` + goldenSet + `
-			2000 0380 1c00 0180` + goldenKey + goldenHour + `
-			14000000 1100 0100 05000000 00000000 00 00 000a`},
+		{"refresh before 6.12", old, ops(Refresh), goldenReplace},
+		{"refresh before 6.12, since 6.7", middle, ops(Refresh), goldenReplace},
+		{"delete before 6.12, since 6.7", middle, ops(Delete), goldenDestroy},
 		{"delete before 6.7", old, ops(Delete), goldenBegin + `
 			4c000000 0c0a 0104 02000000 00000000 ; NEWSETELEM, REQUEST CREATE
 			01 00 0000` + goldenSet + `
@@ -134,23 +143,24 @@ func TestGoldenBatches(t *testing.T) {
 	}
 }
 
-func TestGoldenKeys(t *testing.T) {
+// An element of each layout, as it is deleted or asked for, added, and refreshed.
+func TestGoldenElements(t *testing.T) {
 	client4, addr4 := netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("198.51.100.7")
 	client6, addr6 := netip.MustParseAddr("2001:db8::9"), netip.MustParseAddr("2001:db8:1::7")
 	https := set.Service{Proto: 6, Port: 443}
 	const v4, v6 = "c6336407", "20010db8000100000000000000000007"
 	const c4, c6 = "c0000209", "20010db8000000000000000000000009"
-	for _, test := range []struct{ layout, want string }{
-		{"ipv4_addr", "1000 0180 0c00 0180 0800 0100" + v4},
-		{"ipv4_addr . inet_service", "1400 0180 1000 0180 0c00 0100" + v4 + "01bb0000"},
-		{"ipv4_addr . inet_proto . inet_service", "1800 0180 1400 0180 1000 0100" + v4 + "06000000 01bb0000"},
-		{"ipv4_addr . ipv4_addr", "1400 0180 1000 0180 0c00 0100" + c4 + v4},
-		{"ipv4_addr . ipv4_addr . inet_proto . inet_service", "1c00 0180 1800 0180 1400 0100" + c4 + v4 + "06000000 01bb0000"},
-		{"ipv6_addr", "1c00 0180 1800 0180 1400 0100" + v6},
-		{"ipv6_addr . inet_service", "2000 0180 1c00 0180 1800 0100" + v6 + "01bb0000"},
-		{"ipv6_addr . inet_proto . inet_service", "2400 0180 2000 0180 1c00 0100" + v6 + "06000000 01bb0000"},
-		{"ipv6_addr . ipv6_addr", "2c00 0180 2800 0180 2400 0100" + c6 + v6},
-		{"ipv6_addr . ipv6_addr . inet_proto . inet_service", "3400 0180 3000 0180 2c00 0100" + c6 + v6 + "06000000 01bb0000"},
+	for _, test := range []struct{ layout, bare, timed, fresh, key string }{
+		{"ipv4_addr", "1000", "1c00", "2800", "0c00 0180 0800 0100" + v4},
+		{"ipv4_addr . inet_service", "1400", "2000", "2c00", "1000 0180 0c00 0100" + v4 + "01bb0000"},
+		{"ipv4_addr . inet_proto . inet_service", "1800", "2400", "3000", "1400 0180 1000 0100" + v4 + "06000000 01bb0000"},
+		{"ipv4_addr . ipv4_addr", "1400", "2000", "2c00", "1000 0180 0c00 0100" + c4 + v4},
+		{"ipv4_addr . ipv4_addr . inet_proto . inet_service", "1c00", "2800", "3400", "1800 0180 1400 0100" + c4 + v4 + "06000000 01bb0000"},
+		{"ipv6_addr", "1c00", "2800", "3400", "1800 0180 1400 0100" + v6},
+		{"ipv6_addr . inet_service", "2000", "2c00", "3800", "1c00 0180 1800 0100" + v6 + "01bb0000"},
+		{"ipv6_addr . inet_proto . inet_service", "2400", "3000", "3c00", "2000 0180 1c00 0100" + v6 + "06000000 01bb0000"},
+		{"ipv6_addr . ipv6_addr", "2c00", "3800", "4400", "2800 0180 2400 0100" + c6 + v6},
+		{"ipv6_addr . ipv6_addr . inet_proto . inet_service", "3400", "4000", "4c00", "3000 0180 2c00 0100" + c6 + v6 + "06000000 01bb0000"},
 	} {
 		t.Run(test.layout, func(t *testing.T) {
 			l, err := set.ParseLayout(test.layout)
@@ -164,10 +174,13 @@ func TestGoldenKeys(t *testing.T) {
 			key := l.Key(client, addr, https)
 			var e encoder
 			e.elem(&key)
-			golden(t, e.buf, test.want)
-
+			golden(t, e.buf, test.bare+"0180"+test.key)
+			e.reset()
+			e.elemFor(&key, time.Hour, false)
+			golden(t, e.buf, test.timed+"0180"+test.key+goldenHour)
 			e.reset()
 			e.elemFor(&key, time.Hour, true)
+			golden(t, e.buf, test.fresh+"0180"+test.key+goldenHour+goldenExpiration)
 			if n := elemLen(l.Len()); len(e.buf) != n {
 				t.Errorf("takes %d bytes, calculated %d", len(e.buf), n)
 			}

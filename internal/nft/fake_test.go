@@ -16,6 +16,8 @@ type fakeKernel struct {
 	refuse func(try, message int, m message) unix.Errno
 	// held is what the kernel has in the place of an element that is asked for.
 	held func(key set.Key) (Element, bool)
+	// counts tells that the kernel says how many elements a set has.
+	counts bool
 	// answer replaces what the kernel says to a datagram.
 	answer func(try int, b []byte) [][]byte
 	// sendErr fails a send.
@@ -94,7 +96,11 @@ func (k *fakeKernel) query(b []byte) (replies [][]byte) {
 		}
 		b = rest
 		if m.typ == nfType(unix.NFT_MSG_GETSET) {
-			replies = append(replies, setReply(m.seq))
+			reply := setReply(m.seq)
+			if k.counts {
+				reply = counting(reply)
+			}
+			replies = append(replies, reply)
 			continue
 		}
 		list, _ := decodeElements(m)
@@ -154,4 +160,23 @@ func errorReply(seq uint32, errno unix.Errno) []byte {
 	binary.NativeEndian.PutUint32(b[8:], seq)
 	binary.NativeEndian.PutUint32(b[headerLen:], uint32(-int32(errno)))
 	return b
+}
+
+// explained is an NLMSG_ERROR with an explanation, behind an echo of the request
+// or, capped, of its header only.
+func explained(seq uint32, errno unix.Errno, capped bool) []byte {
+	b := errorReply(seq, errno)
+	flags := uint16(unix.NLM_F_ACK_TLVS)
+	if capped {
+		flags |= unix.NLM_F_CAPPED
+	} else {
+		// The echo of a request with eight more bytes.
+		binary.NativeEndian.PutUint32(b[headerLen+4:], headerLen+8)
+		b = append(b, 1, 2, 3, 4, 5, 6, 7, 8)
+	}
+	e := encoder{buf: b}
+	e.text(unix.NLMSGERR_ATTR_MSG, "Set is tired")
+	binary.NativeEndian.PutUint16(e.buf[6:], flags)
+	binary.NativeEndian.PutUint32(e.buf, uint32(len(e.buf)))
+	return e.buf
 }

@@ -14,8 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// seed adds the captures, whole and message by message.
+// seed adds the captures, whole and message by message, and what a kernel says
+// only when something is wrong.
 func seed(f *testing.F) {
+	f.Add(doneReply(1, unix.EINTR))
+	f.Add(explained(2, unix.EINVAL, true))
+	f.Add(explained(2, unix.EINVAL, false))
 	files, err := filepath.Glob(captures + "/*")
 	if err != nil || len(files) == 0 {
 		f.Fatalf("no captures in %s: %v", captures, err)
@@ -71,35 +75,48 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzEvents takes in a stream of events.
+// FuzzEvents has a Watcher take in datagrams of events, and what is cut off told
+// as a loss.
 func FuzzEvents(f *testing.F) {
 	seed(f)
+	f.Add([]byte("something else"))
+	s, err := newSocket(Options{}, 0, receiveBuffer) // on which nothing comes
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = s.close() })
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var tr transaction
-		deliver := func(e Event) {
-			if e.Kind >= Ended {
+		var last Event
+		w := Watcher{sock: s, in: make([]byte, receiveLen)}
+		w.deliver = func(e Event) {
+			if last = e; e.Kind >= Ended {
 				t.Errorf("%+v", e)
 			}
-		}
-		for len(b) > 0 {
-			m, rest, ok := nextMessage(b)
-			if !ok {
-				return
-			}
-			b = rest
-			complete := tr.add(m)
-			if len(tr.events) > eventMax {
-				t.Errorf("%d events", len(tr.events))
-			}
-			if complete {
-				tr.flush(deliver)
+			if len(w.pending.events) > eventMax {
+				t.Errorf("%d events", len(w.pending.events))
 			}
 		}
-		tr.flush(deliver)
+		w.handle(b)
+		if !whole(b) && (last.Kind != Overrun || len(w.pending.events) > 0) {
+			t.Errorf("cut off, but the last that is told is %+v", last)
+		}
+		w.pending.flush(w.deliver)
 	})
 }
 
-// FuzzReplies has a Reader and a Writer talk to who answers anything.
+// whole tells whether b consists of whole messages.
+func whole(b []byte) bool {
+	for len(b) > 0 {
+		_, rest, ok := nextMessage(b)
+		if !ok {
+			return false
+		}
+		b = rest
+	}
+	return true
+}
+
+// FuzzReplies has a Reader, a Writer and the probe talk to who answers anything.
 func FuzzReplies(f *testing.F) {
 	seed(f)
 	f.Add(errorReply(3, 0))
@@ -121,6 +138,11 @@ func FuzzReplies(f *testing.F) {
 		err = k.writer(Features{}).Commit(ops)
 		if err == nil && ops[0].Err == nil && ops[1].Err == nil && !acknowledges(b, 3) {
 			t.Error("taken for success")
+		}
+
+		asks := batch{link: newLink(&fakeKernel{answer: answer})}
+		if f, err := probe(&asks); err == nil {
+			t.Errorf("probed %+v, by one answer to all questions", f)
 		}
 	})
 }

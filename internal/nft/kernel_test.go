@@ -59,20 +59,36 @@ type listed struct {
 // list asks nft(8) for a set's elements, by their values as it writes them.
 func (k *kernel) list(id set.ID) map[string]listed {
 	k.t.Helper()
-	out := k.Command("", "nft", "-j", "list", "set", id.Family.String(), id.Table, id.Name)
+	elements, ok := k.lists(id.Family, id.Table)[id.Name]
+	if !ok {
+		k.t.Fatalf("nft lists no %s", id)
+	}
+	return elements
+}
+
+// lists asks for the elements of all sets of a table, by the sets' names: nft(8)
+// takes its time to start.
+func (k *kernel) lists(family set.Family, table string) map[string]map[string]listed {
+	k.t.Helper()
+	out := k.Command("", "nft", "-j", "list", "table", family.String(), table)
 	var doc struct {
 		Nftables []struct {
-			Set *struct{ Elem []json.RawMessage }
+			Set *struct {
+				Name string
+				Elem []json.RawMessage
+			}
 		}
 	}
 	if err := json.Unmarshal([]byte(out), &doc); err != nil {
 		k.t.Fatalf("%v in %s", err, out)
 	}
-	elements := make(map[string]listed)
+	all := make(map[string]map[string]listed)
 	for _, object := range doc.Nftables {
 		if object.Set == nil {
 			continue
 		}
+		elements := make(map[string]listed)
+		all[object.Set.Name] = elements
 		for _, raw := range object.Set.Elem {
 			var e struct {
 				Elem struct {
@@ -87,7 +103,7 @@ func (k *kernel) list(id set.ID) map[string]listed {
 			}
 		}
 	}
-	return elements
+	return all
 }
 
 // value is a key of nft's JSON: an address, or the parts of a concatenation.
@@ -149,6 +165,12 @@ func (k *kernel) commit(w *Writer, ops ...Op) []Op {
 		}
 	}
 	return ops
+}
+
+// lives tells whether nft shows an element with this timeout, of which hardly any
+// has passed.
+func (e listed) lives(timeout time.Duration) bool {
+	return e.Timeout == int(timeout/time.Second) && near(e.Expires, timeout)
 }
 
 // near tells whether seconds is d, with room for rounding and a slow machine.

@@ -23,6 +23,14 @@ func setReply(seq uint32) []byte {
 	return e.buf
 }
 
+// counting is a declaration with the number of elements, as since Linux 6.16.
+func counting(declaration []byte) []byte {
+	e := encoder{buf: declaration}
+	e.uint32(attrSetCount, 1)
+	e.end()
+	return e.buf
+}
+
 // doneReply ends a list, with an error if there is one.
 func doneReply(seq uint32, errno unix.Errno) []byte {
 	var e encoder

@@ -272,7 +272,11 @@ func TestElementsWhileOthersCommit(t *testing.T) {
 func TestElementsOfASetThatHasJustGrown(t *testing.T) {
 	k := newKernel(t)
 	w, r := k.writer(), k.reader()
-	for range 10 {
+	rounds := 10
+	if testing.Short() {
+		rounds = 2
+	}
+	for range rounds {
 		k.Nft(declared)
 		k.fill(w, 20000)
 		s, err := r.Set(web4)
@@ -335,10 +339,14 @@ func TestReaderIsForSeveralGoroutines(t *testing.T) {
 	k.Nft(declared)
 	r := k.reader()
 	k.fill(k.writer(), 1000)
+	rounds := 50
+	if testing.Short() {
+		rounds = 10
+	}
 	errs := make(chan error)
 	for n := range 4 {
 		go func() {
-			for range 50 {
+			for range rounds {
 				s, err := r.Set(web4)
 				if err == nil {
 					var found []Element

@@ -362,24 +362,8 @@ func TestEarlierBatchesStay(t *testing.T) {
 }
 
 func TestExplanationOfARefusal(t *testing.T) {
-	reply := func(seq uint32, errno unix.Errno, capped bool) []byte {
-		b := errorReply(seq, errno)
-		flags := uint16(unix.NLM_F_ACK_TLVS)
-		if capped {
-			flags |= unix.NLM_F_CAPPED
-		} else {
-			// The echo of a request with eight more bytes.
-			binary.NativeEndian.PutUint32(b[headerLen+4:], headerLen+8)
-			b = append(b, 1, 2, 3, 4, 5, 6, 7, 8)
-		}
-		e := encoder{buf: b}
-		e.text(unix.NLMSGERR_ATTR_MSG, "Set is tired")
-		binary.NativeEndian.PutUint16(e.buf[6:], flags)
-		binary.NativeEndian.PutUint32(e.buf, uint32(len(e.buf)))
-		return e.buf
-	}
 	for _, capped := range []bool{true, false} {
-		k := &fakeKernel{answer: saying(reply(2, unix.EINVAL, capped))}
+		k := &fakeKernel{answer: saying(explained(2, unix.EINVAL, capped))}
 		ops := []Op{add(1, time.Hour)}
 		if err := k.writer(Features{}).Commit(ops); err != nil {
 			t.Fatal(err)

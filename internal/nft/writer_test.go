@@ -43,9 +43,8 @@ func (k *kernel) wantKeys(id set.ID, want ...string) {
 
 func (k *kernel) wantLife(id set.ID, key string, timeout time.Duration) {
 	k.t.Helper()
-	e, ok := k.list(id)[key]
-	if !ok || e.Timeout != int(timeout/time.Second) || !near(e.Expires, timeout) {
-		k.t.Errorf("%s: %s is %+v (%v), want %v", id, key, e, ok, timeout)
+	if e := k.list(id)[key]; !e.lives(timeout) {
+		k.t.Errorf("%s: %s is %+v, want %v", id, key, e, timeout)
 	}
 }
 
@@ -86,24 +85,31 @@ func TestEveryLayout(t *testing.T) {
 			}
 			ops = append(ops, Op{Kind: Add, Set: id, Key: l.Key(client, addr, https), Timeout: time.Hour})
 		}
-		k.commit(w, ops...)
-		for layout, want := range layouts {
-			k.wantKeys(ids[layout], want)
-			k.wantLife(ids[layout], want, time.Hour)
+		hold := func(timeout time.Duration) {
+			t.Helper()
+			all := k.lists(set.Inet, "filter")
+			for layout, want := range layouts {
+				elements := all[ids[layout].Name]
+				if len(elements) != 1 || !elements[want].lives(timeout) {
+					t.Errorf("%s holds %+v, want %s for %v", layout, elements, want, timeout)
+				}
+			}
 		}
+		k.commit(w, ops...)
+		hold(time.Hour)
 		for i := range ops {
 			ops[i].Kind, ops[i].Timeout = Refresh, 2*time.Hour
 		}
 		k.commit(w, ops...)
-		for layout, want := range layouts {
-			k.wantLife(ids[layout], want, 2*time.Hour)
-		}
+		hold(2 * time.Hour)
 		for i := range ops {
 			ops[i].Kind = Delete
 		}
 		k.commit(w, ops...)
-		for layout := range layouts {
-			k.wantKeys(ids[layout])
+		for name, elements := range k.lists(set.Inet, "filter") {
+			if len(elements) != 0 {
+				t.Errorf("%s holds %+v", name, elements)
+			}
 		}
 	})
 }
