@@ -11,7 +11,10 @@ LINTER   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # fetched any more.
 INSIDE := $(if $(filter 0,$(shell id -u)),,$(GO) mod download && unshare --user --map-root-user --mount --net sh -c 'ip link set lo up && exec "$$0" "$$@"')
 
-.PHONY: build demo test bench lint fuzz check-deps
+# Debian's kernels that some tests are run on, in virtual machines.
+KERNELS := $(if $(filter amd64,$(shell $(GO) env GOARCH)),6.1 6.12)
+
+.PHONY: build demo test bench lint fuzz check-deps kernels
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/namewall ./cmd/namewall
@@ -19,7 +22,7 @@ build:
 demo: check-deps
 	$(GO) run ./integration/demo
 
-test: check-deps
+test: check-deps kernels
 	$(INSIDE) $(GO) test -race -timeout 30m ./...
 
 bench: check-deps
@@ -40,3 +43,6 @@ fuzz:
 
 check-deps:
 	sh integration/lab/require.sh
+
+kernels:
+	sh integration/kernels/fetch.sh $(KERNELS)

@@ -20,14 +20,18 @@ ldns-signzone ldnsutils
 mount     mount
 musl-gcc  musl-tools
 nft       nftables
+qemu-system-x86_64 qemu-system-x86
 setpriv   util-linux
 systemd-analyze systemd
 unbound   unbound
+xz        xz-utils
 '
 
 missing=$(printf '%s' "$needed" | while read -r command package; do
     [ -z "$command" ] || command -v "$command" >/dev/null || printf ' %s' "$package"
 done)
+# nft writes protocols by the names that are in there.
+[ -e /etc/protocols ] || missing="$missing netbase"
 # A compiler without the C library's headers links nothing.
 [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
 

@@ -51,13 +51,14 @@ const tracking = `table inet track {
 func newKernel(t testing.TB) *kernel {
 	t.Helper()
 	k := &kernel{nstest.New(t), t}
-	for _, addr := range []string{"198.18.0.0/24", "198.51.100.0/24", "203.0.113.0/24"} {
-		k.Command("", "ip", "route", "add", "local", addr, "dev", "lo")
-	}
-	k.Command("", "ip", "-6", "route", "add", "local", "2001:db8::/64", "dev", "lo")
-	for _, addr := range []string{"2001:db8::1", "2001:db8::7", "2001:db8::8"} {
-		k.Command("", "ip", "addr", "add", addr, "dev", "lo", "nodad")
-	}
+	k.Command(`route add local 198.18.0.0/24 dev lo
+route add local 198.51.100.0/24 dev lo
+route add local 203.0.113.0/24 dev lo
+route add local 2001:db8::/64 dev lo
+addr add 2001:db8::1 dev lo nodad
+addr add 2001:db8::7 dev lo nodad
+addr add 2001:db8::8 dev lo nodad
+`, "ip", "-batch", "-")
 	k.Nft(tracking)
 	return k
 }

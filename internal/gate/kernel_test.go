@@ -53,11 +53,17 @@ func startReal(t testing.TB, prepare func(*realBench), rules ...*rule.Rule) *rea
 	if prepare != nil {
 		prepare(r)
 	}
-	r.gate = New(Options{Kernel: r.kernel, Observer: r.seen})
-	t.Cleanup(r.gate.Close)
-	r.activate(rules...)
-	await(t, "the first reading of the sets", func() bool { return len(r.gate.Problems()) == 0 })
+	r.run(rules...)
+	t.Cleanup(func() { r.gate.Close() })
 	return r
+}
+
+// run makes a gate whose sets have been read.
+func (r *realBench) run(rules ...*rule.Rule) {
+	r.t.Helper()
+	r.gate = New(Options{Kernel: r.kernel, Observer: r.seen})
+	r.activate(rules...)
+	await(r.t, "the first reading of the sets", func() bool { return len(r.gate.Problems()) == 0 })
 }
 
 // life is what is left of an element; 0 if it isn't there.

@@ -179,17 +179,21 @@ func TestManyChanges(t *testing.T) {
 	t.Cleanup(h.Close)
 	g := &gateway{ns, h, t}
 
+	addresses := 2000
+	if testing.Short() {
+		addresses = 600
+	}
 	var add, del strings.Builder
-	for n := range 2000 {
+	for n := range addresses {
 		fmt.Fprintf(&add, "addr add 198.18.%d.%d/32 dev lo\n", n/250, n%250+1)
 		fmt.Fprintf(&del, "addr del 198.18.%d.%d/32 dev lo\n", n/250, n%250+1)
 	}
 	ns.Command(add.String(), "ip", "-batch", "-")
-	for n := range 2000 {
+	for n := range addresses {
 		g.own(fmt.Sprintf("198.18.%d.%d", n/250, n%250+1))
 	}
 	ns.Command(del.String(), "ip", "-batch", "-")
-	for n := range 2000 {
+	for n := range addresses {
 		g.foreign(fmt.Sprintf("198.18.%d.%d", n/250, n%250+1))
 	}
 	if err := h.Err(); err != nil {

@@ -54,6 +54,7 @@ func (k *kernel) reader() *Reader {
 type listed struct {
 	Timeout, Expires int
 	Comment          string
+	Counter          struct{ Packets int }
 }
 
 // list asks nft(8) for a set's elements, by their values as it writes them.

@@ -63,9 +63,10 @@ const (
 	Add Kind = iota
 
 	// Refresh gives an element that is believed present a new life, longer or
-	// shorter, and puts it in if it is absent. The kernel's lookups see it
+	// shorter, and puts it in if it is absent. The kernel's look-ups see it
 	// without interruption. Where Features.Update is missing the element is
-	// replaced, which resets its counters and loses its comment.
+	// replaced, which resets its counters, loses its comment, and may hide it
+	// from a look-up that is under way: how seldom is in docs/kernels.md.
 	Refresh
 
 	// Delete takes an element out. It is no error if there is none, nor if

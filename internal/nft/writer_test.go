@@ -127,35 +127,6 @@ func TestRefreshExtends(t *testing.T) {
 	})
 }
 
-func TestRefreshIsSeenWithoutInterruption(t *testing.T) {
-	onEachKernel(t, declared, func(t *testing.T, k *kernel, w *Writer) {
-		r := k.reader()
-		k.commit(w, add(1, time.Hour))
-		stop, done := make(chan struct{}), make(chan error, 1)
-		go func() {
-			for {
-				select {
-				case <-stop:
-					done <- nil
-					return
-				default:
-				}
-				if found, err := r.Get(Set{ID: web4}, key4(1)); err != nil || len(found) != 1 {
-					done <- fmt.Errorf("found %v, %w", found, err)
-					return
-				}
-			}
-		}()
-		for range 500 {
-			k.commit(w, refresh(1, time.Hour))
-		}
-		close(stop)
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 func TestRefreshKeepsAnAdministratorsComment(t *testing.T) {
 	k := newKernel(t)
 	k.Nft(declared)

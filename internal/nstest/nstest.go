@@ -33,15 +33,34 @@ func New(t testing.TB) *Namespace {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("making a network namespace: %w (run as root, or under 'unshare -Urn')", err)
 		}
-		n.file, err = os.Open("/proc/thread-self/ns/net")
-		return err
+		if n.file, err = os.Open("/proc/thread-self/ns/net"); err != nil {
+			return err
+		}
+		return loopbackUp()
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = n.file.Close() })
-	n.Command("", "ip", "link", "set", "lo", "up")
 	return n
+}
+
+// loopbackUp is 'ip link set lo up', without another process for each namespace.
+func loopbackUp() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	lo, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	lo.SetUint16(unix.IFF_UP)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
+		return fmt.Errorf("setting lo up: %w", err)
+	}
+	return nil
 }
 
 // FD is a file descriptor of the namespace, valid for as long as the test runs.
