@@ -4,6 +4,7 @@
 GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 FUZZTIME ?= 10s
+SOAK     ?= 3m
 LINTER   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # Tests make network namespaces. Who isn't root may do so as the root of a user
@@ -14,7 +15,7 @@ INSIDE := $(if $(filter 0,$(shell id -u)),,$(GO) mod download && unshare --user 
 # Debian's kernels that some tests are run on, in virtual machines.
 KERNELS := $(if $(filter amd64,$(shell $(GO) env GOARCH)),6.1 6.12)
 
-.PHONY: build demo test bench lint fuzz check-deps kernels
+.PHONY: build demo test bench soak lint fuzz check-deps kernels
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/namewall ./cmd/namewall
@@ -27,6 +28,10 @@ test: check-deps kernels
 
 bench: check-deps
 	$(INSIDE) $(GO) test -run '^$$' -bench . -benchmem ./...
+
+# soak is the test of expiry for as long as SOAK says.
+soak: check-deps
+	$(INSIDE) $(GO) test -count 1 -v -timeout 0 -run TestExpiryKeepsUp ./internal/gate -soak $(SOAK)
 
 # The last two build what isn't built otherwise: the stubs for other systems, and
 # for the other architecture that gateways have.

@@ -10,8 +10,12 @@ import (
 )
 
 const (
-	// tick is how often the keeper looks for what is due.
-	tick = time.Second
+	// tick is how often the keeper looks for what is due, and haste how often it
+	// does while commits are many, for elements that are over take room in the
+	// kernel until they are deleted then: of lives of four seconds, the shortest
+	// that there are, a twentieth.
+	tick  = time.Second
+	haste = tick / 8
 	// retryMin and retryMax bound the pause before a session that could not be
 	// opened, or a set that could not be read, is tried again. A set that
 	// appears is announced by an event, so the pause only matters when there
@@ -34,9 +38,8 @@ type link struct {
 // keep is the keeper: one goroutine that opens the session, reads and adopts
 // sets, puts back what was lost and forgets what has expired.
 func (g *Gate) keep() {
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	k := keeper{Gate: g, pause: retryMin, auditAt: auditEvery}
+	k := keeper{Gate: g, pause: retryMin, auditAt: auditEvery, ticker: time.NewTicker(tick)}
+	defer k.ticker.Stop()
 	defer func() {
 		if k.link != nil {
 			_ = k.link.Close() // nothing is left to be told
@@ -50,7 +53,8 @@ func (g *Gate) keep() {
 		case done := <-g.asks:
 			k.unsettled = append(k.unsettled, done)
 		case <-g.kick:
-		case <-ticker.C:
+		case <-k.ticker.C:
+			k.ticked = true
 		case <-retry:
 		}
 	}
@@ -63,9 +67,12 @@ type keeper struct {
 	openedAt moment
 	openAt   moment        // not before
 	pause    time.Duration // before the next try to open
-	tidyAt   moment
+	ticker   *time.Ticker
+	ticked   bool // since the last tidying
+	busy     bool // commits are many
+	counted  int64
+	countAt  moment // when commits are counted again
 	sweepAt  moment
-	counted  int64 // commits at the last tidying
 	auditAt  moment
 	suspects map[*kernelSet]bool   // of which something was missing at the last audit
 	told     string                // why there was no session, as logged; "" if that is over
@@ -143,13 +150,15 @@ func (k *keeper) settled() {
 
 // tidy forgets what has expired.
 func (k *keeper) tidy(now moment) {
-	if now < k.tidyAt {
+	if !k.ticked {
 		return
 	}
-	commits := k.commits.Load()
-	busy := commits-k.counted >= busyCommits
-	k.tidyAt, k.counted = now+tick, commits
-	k.expire(now, busy)
+	k.ticked = false
+	if now >= k.countAt {
+		k.countAt = now + tick - haste/2 // ticks come a little early, or late
+		k.count()
+	}
+	k.expire(now, k.busy)
 	if now >= k.sweepAt {
 		k.sweepAt = now + sweepEvery
 		k.names.expire(now)
@@ -157,6 +166,21 @@ func (k *keeper) tidy(now moment) {
 	}
 	if k.released.Swap(false) {
 		k.forget()
+	}
+}
+
+// count finds out whether commits are many.
+func (k *keeper) count() {
+	commits := k.commits.Load()
+	busy := commits-k.counted >= busyCommits
+	k.counted = commits
+	if busy != k.busy {
+		k.busy = busy
+		if busy {
+			k.ticker.Reset(haste)
+		} else {
+			k.ticker.Reset(tick)
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ const ruleset = `
 flush ruleset
 table inet filter {
 	set web4 { type ipv4_addr; flags timeout; }
+	set web6 { type ipv6_addr; flags timeout; }
 	set other4 { type ipv4_addr; flags timeout; }
 }`
 

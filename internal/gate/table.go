@@ -33,7 +33,7 @@ func (s *shard) find(h uint64, at slot) *binding {
 	return nil
 }
 
-// put adds a binding, to be looked at in the next second. The shard is locked.
+// put adds a binding, to be looked at soon. The shard is locked.
 func (s *shard) put(h uint64, b *binding) {
 	b.twin = s.bindings[h]
 	s.bindings[h] = b

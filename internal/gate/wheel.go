@@ -4,21 +4,21 @@ import "time"
 
 // wheel finds the bindings whose time has come without looking at the others:
 // a timing wheel (Varghese and Lauck, 1987) of two levels, with a bucket for
-// each of the next 64 seconds and one for every 64 seconds beyond. Every binding
-// of the shard is in exactly one bucket, as late as it was due when it was put
-// there; if it has become due later meanwhile, it is put back.
+// each notch of the next 64 seconds and one for every 64 seconds beyond. Every
+// binding of the shard is in exactly one bucket, as late as it was due when it was
+// put there; if it has become due later meanwhile, it is put back.
 type wheel struct {
-	at   int64 // the second that was turned to last
-	near [64]*binding
+	at   int64 // the notch that was turned to last
+	near [int64(64 * time.Second / notch)]*binding
 	far  map[int64]*binding
 }
 
-// second is the first whole second that is not before m.
-func second(m moment) int64 { return int64((m + time.Second - 1) / time.Second) }
+// notch is the wheel's smallest step. The keeper never looks more often.
+const notch = haste
 
-// add puts a binding into the bucket of due, or of the next second.
+// add puts a binding into the bucket of due, or of the next notch.
 func (w *wheel) add(b *binding, due moment) {
-	at := max(second(due), w.at+1)
+	at := max(int64((due+notch-1)/notch), w.at+1) // not before due
 	if at-w.at < int64(len(w.near)) {
 		bucket := &w.near[at%int64(len(w.near))]
 		b.later, *bucket = *bucket, b
@@ -28,10 +28,10 @@ func (w *wheel) add(b *binding, due moment) {
 	b.later, w.far[span] = w.far[span], b
 }
 
-// turn goes on by one second and returns what is in its bucket, or nil and
+// turn goes on by one notch and returns what is in its bucket, or nil and
 // false when the wheel has reached now.
 func (w *wheel) turn(now moment) (due *binding, more bool) {
-	if w.at >= int64(now/time.Second) {
+	if w.at >= int64(now/notch) {
 		return nil, false
 	}
 	w.at++
