@@ -97,6 +97,17 @@ func TestKnown(t *testing.T) {
 		if got := known(); len(got) != 0 {
 			t.Errorf("%+v", got)
 		}
+		release := k.stall()
+		go b.own(r, "fe.example.org.", 0, addr1)
+		synctest.Wait()
+		if got := known(); len(got) != 0 {
+			t.Errorf("what is on its way is known: %+v", got)
+		}
+		release()
+		synctest.Wait()
+		if got := known(); len(got) != 1 {
+			t.Errorf("%+v", got)
+		}
 	})
 }
 

@@ -41,9 +41,6 @@ func drop() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("prctl PR_SET_NO_NEW_PRIVS: %w", err)
 	}
-	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
-		return fmt.Errorf("prctl PR_CAP_AMBIENT_CLEAR_ALL: %w", err)
-	}
 	// Only who has CAP_SETPCAP may empty the bounding set. For others it stays,
 	// and gives nothing by itself.
 	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
@@ -55,6 +52,7 @@ func drop() error {
 			return fmt.Errorf("prctl PR_CAPBSET_DROP: %w", err)
 		}
 	}
+	// With the permitted and inheritable ones the ambient ones go, too.
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData // 64 bits
 	if err := unix.Capset(&header, &none[0]); err != nil {

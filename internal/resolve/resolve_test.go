@@ -361,6 +361,44 @@ func TestThousandNames(t *testing.T) {
 	})
 }
 
+// As long as answers come nothing is admitted but them: a removed address would
+// live on, however short lives are.
+func TestNothingIsAdmittedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.life = rule.Lifetime{Min: time.Second, Max: time.Hour, Grace: time.Second}
+		w.says(fe1, IPv4, good(5*time.Minute, addr1))
+		n := name(fe1)
+		n.Lifetime = w.life
+		start(t, w, n)
+		pass(24 * time.Hour)
+		if asked := len(w.times(fe1, IPv4)); len(w.admitted) != asked {
+			t.Errorf("%d admissions, %d answers", len(w.admitted), asked)
+		}
+	})
+}
+
+// An answer that comes while an older one is being admitted is admitted next.
+func TestSlowAdmission(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.v4only = false
+		w.says(fe1, IPv4, good(time.Hour, addr1))
+		w.says(fe1, IPv6, good(time.Minute, addr6))
+		w.admits = 90 * time.Second
+		start(t, w, name(fe1))
+		pass(30 * time.Second)
+		w.says(fe1, IPv4, good(time.Hour, addr2))
+		pass(time.Minute)
+		w.change(func() { w.down = "SERVFAIL" })
+		pass(10 * time.Minute)
+		if !w.holds(fe1, addr2) {
+			t.Errorf("admitted %+v", w.admitted)
+		}
+		w.change(func() { w.admits = 0 })
+	})
+}
+
 // An admission that failed is tried again soon, without another question.
 func TestAdmissionIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

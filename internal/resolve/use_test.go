@@ -216,6 +216,24 @@ func TestKnownFromBefore(t *testing.T) {
 	})
 }
 
+// What was known too long ago is not kept.
+func TestKnownFromLongAgo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.change(func() { w.down = "SERVFAIL" })
+		n := name(fe1)
+		n.Known = []Known{{Addr: addr1, Age: stale + time.Minute, Left: time.Minute}}
+		start(t, w, n)
+		pass(time.Hour)
+		if len(w.admitted) != 0 {
+			t.Errorf("admitted %+v", w.admitted)
+		}
+		if s, _ := w.state(fe1); s != Failing {
+			t.Errorf("%v", s)
+		}
+	})
+}
+
 // The first answer after a restart is compared with what was known, and with
 // nothing if nothing was.
 func TestFirstAnswerAfterARestart(t *testing.T) {

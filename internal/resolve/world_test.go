@@ -48,6 +48,7 @@ type world struct {
 
 	running, most int           // questions
 	took          time.Duration // each
+	admits        time.Duration // what an admission takes
 }
 
 type question struct {
@@ -132,6 +133,10 @@ func (w *world) Ask(ctx context.Context, k Key, f Family) Answer {
 // Admit does what the gate would: a key that is held for long enough is left
 // alone, another gets the life of a write.
 func (w *world) Admit(_ context.Context, k Key, walk *answer.Walk, age time.Duration) error {
+	w.mu.Lock()
+	admits := w.admits
+	w.mu.Unlock()
+	time.Sleep(admits)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.refuses != nil {

@@ -282,6 +282,19 @@ func TestKnown(t *testing.T) {
 	}
 }
 
+// When the process ends nothing is asked any more: forward stops after nftset.
+func TestStopEndsQuestions(t *testing.T) {
+	l := (&lab{t: t}).above(feRule, newZone(t, fe4))
+	p := l.inst.shared()
+	l.await("the address", func() bool { return l.holds("web4", "198.51.100.1") })
+	if err := l.inst.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if s := p.resolver.Stats(); len(s) != 0 {
+		t.Errorf("%v", s)
+	}
+}
+
 // While the kernel can't take an address the resolver is told to come again.
 func TestAdmissionFails(t *testing.T) {
 	l := (&lab{t: t}).above(strings.Replace(feRule, "web4", "gone4\n wait 50ms", 1), newZone(t, fe4))
