@@ -61,12 +61,15 @@ func (k *keeper) adopt(l *link, ks *kernelSet, info nft.Set) {
 	heard := ks.heard
 	ks.listening, ks.heard = false, nil
 	if err == nil && !ks.lost.Load() {
-		for _, e := range heard {
-			k.note(ks, info.Layout, epoch, e, false) // refill follows
+		for _, n := range heard {
+			k.note(ks, info.Layout, epoch, n, false) // refill follows
 		}
 		ks.fullUntil.Store(0)
 		ks.trouble.Store(nil) // which an earlier life of the set had
 		ks.become(unread, setState{layout: info.Layout, known: true, epoch: epoch, handle: info.Handle, size: info.Size})
+		if k.session.Load() != l { // it ended meanwhile, and nothing is heard any more
+			ks.lose(k.now(), *l.failure.Load())
+		}
 	}
 	ks.mu.Unlock()
 	switch {
@@ -126,7 +129,7 @@ func (k *keeper) take(ks *kernelSet, layout set.Layout, epoch uint32, e nft.Elem
 // was read again, or a ruleset was loaded with what its sets held.
 func (b *binding) found(epoch uint32, held moment) {
 	b.own = b.own && held != forever && held <= b.held+kernelExtra+hearsay
-	b.epoch, b.held = epoch, held
+	b.epoch, b.held, b.doubt = epoch, held, false
 }
 
 // hearsay is how much less of an element's life is believed than the kernel
@@ -147,7 +150,7 @@ func (k *keeper) refill(ks *kernelSet, epoch uint32) {
 	now := k.now()
 	k.each(func(b *binding) bool {
 		switch {
-		case b.set != ks || b.batch != nil:
+		case b.set != ks || b.busy():
 		case b.ending != notEnding:
 			return k.goOnEnding(b)
 		case b.until > now && b.holds(epoch) < b.until:

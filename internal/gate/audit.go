@@ -70,7 +70,7 @@ func (k *keeper) samples(now moment) map[*kernelSet]*sample {
 	k.each(func(b *binding) bool {
 		st := b.set.state.Load()
 		held := b.holds(st.epoch)
-		if st.err != nil || b.batch != nil || held <= now+auditMargin {
+		if st.err != nil || b.busy() || held <= now+auditMargin {
 			return true
 		}
 		s := all[b.set]

@@ -24,14 +24,19 @@ type binding struct {
 	until moment // what clients were promised; 0: nothing yet
 	held  moment // the kernel holds the element until then, forever: permanent; 0: it doesn't
 
-	wrote moment // when the gate last wrote the element
+	wrote moment // when the gate last wrote the element; 0: never
 
 	// The write that is on its way, nil if there is none, and what it promises.
 	batch   *batch
 	writing moment
 	index   int32
+	// flight is what the writer is doing to the element now, nil if nothing.
+	flight *write
 
-	own    bool // the element is as the gate has written it
+	own bool // the element is as the gate has written it
+	// doubt: the element may live longer than held, by somebody else's hand. A
+	// write has to look first.
+	doubt  bool
 	gone   bool // no longer in the table
 	ending ending
 
@@ -41,13 +46,20 @@ type binding struct {
 	later *binding // the next one in the same bucket of the wheel
 }
 
-// holds tells until when the kernel holds the element in this life of the set.
+// holds tells until when the kernel holds the element in this life of the set,
+// whenever the write takes effect that is under way.
 func (b *binding) holds(epoch uint32) moment {
-	if b.epoch != epoch {
+	switch {
+	case b.epoch != epoch:
 		return 0
+	case b.flight != nil:
+		return min(b.held, b.flight.until)
 	}
 	return b.held
 }
+
+// busy tells whether a write of the element is on its way or under way.
+func (b *binding) busy() bool { return b.batch != nil || b.flight != nil }
 
 // due is when the binding is to be looked at: it promises nothing then, and
 // the kernel holds nothing that has to be known.

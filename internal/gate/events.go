@@ -46,43 +46,49 @@ func (g *Gate) hear(l *link, e nft.Event) {
 	case nft.SetChanged:
 		ks.disturb(g.now())
 		g.wake()
-	case nft.ElementNew, nft.ElementGone:
-		g.changed(ks, e)
+	case nft.ElementNew:
+		g.changed(ks, news{key: e.Element.Key, held: g.heldUntil(e.Element), at: g.now()})
+	case nft.ElementGone:
+		g.changed(ks, news{key: e.Element.Key, at: g.now()})
 	}
 }
 
+// news is what another program did to one element.
+type news struct {
+	key  set.Key
+	held moment // until when the kernel holds it; 0: it doesn't
+	at   moment // when this was heard
+}
+
 // changed takes what another program did to one element.
-func (g *Gate) changed(ks *kernelSet, e nft.Event) {
+func (g *Gate) changed(ks *kernelSet, n news) {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
 	if ks.listening {
 		if len(ks.heard) < heardMax {
-			ks.heard = append(ks.heard, e)
+			ks.heard = append(ks.heard, n)
 		} else {
 			ks.lost.Store(true)
 		}
 		return
 	}
 	if st := ks.state.Load(); st.err == nil {
-		g.note(ks, st.layout, st.epoch, e, true)
+		g.note(ks, st.layout, st.epoch, n, true)
 	} // else the set is going to be read
 }
 
-// note brings a binding up to date with an event. If that took away from what
-// was promised, it is put back, if heal says so.
-func (g *Gate) note(ks *kernelSet, layout set.Layout, epoch uint32, e nft.Event, heal bool) {
+// note brings a binding up to date with news. If that took away from what was
+// promised, it is put back, if heal says so.
+func (g *Gate) note(ks *kernelSet, layout set.Layout, epoch uint32, n news, heal bool) {
 	now := g.now()
-	var held moment
-	if e.Kind == nft.ElementNew {
-		held = g.heldUntil(e.Element)
-	}
-	at := ks.slot(e.Element.Key, layout)
+	at := ks.slot(n.key, layout)
 	s, h := g.locate(at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.find(h, at)
 	if b == nil {
-		if held <= now {
+		// What is heard of a key that was just deleted may be of before that.
+		if n.held <= now || n.at-moment(ks.deletedAt.Load()) < crossing {
 			return
 		}
 		var fate Fate
@@ -90,25 +96,25 @@ func (g *Gate) note(ks *kernelSet, layout set.Layout, epoch uint32, e nft.Event,
 			return
 		}
 	}
-	if b.own && held > b.held && now-b.wrote < crossing {
-		// It may have happened before our own write, which ended it.
-		ks.lost.Store(true)
-		ks.stale.Store(true)
+	crossed := n.at-b.wrote < crossing
+	if crossed && b.flight == nil && n.held > b.holds(epoch) {
+		// It may have happened before our own write, which then ended it.
+		b.own, b.doubt = false, true
 		return
 	}
-	b.found(epoch, held)
-	if b.batch != nil {
-		if g.queue.waiting(b.batch) {
-			return // it will be written anyway
-		}
-		// Whether the write that is under way came before or after this is not
-		// known. Whoever waits for it will look again.
-		b.batch = nil
+	b.found(epoch, n.held)
+	b.doubt = crossed || b.flight != nil
+	if b.batch != nil && (b.flight == nil || g.queue.waiting(b.batch)) {
+		return // it will be written anyway
 	}
+	// Whether a write that is under way came before or after this is not known.
+	// Whoever waits for it will look again.
+	b.batch = nil
 	switch {
-	case b.due() <= now:
+	case b.flight != nil: // its end is waited for
+	case b.due() <= now && !crossed:
 		g.drop(s, b)
-	case heal && b.until > now && held < b.until:
+	case heal && b.until > now && n.held < b.until:
 		g.restore(b, epoch)
 	}
 }

@@ -56,7 +56,7 @@ func (g *Gate) ripe(s *shard, b *binding, now moment, busy bool) {
 		s.wheel.add(b, now+permanentCheck)
 	case due > now:
 		s.wheel.add(b, due)
-	case b.batch != nil:
+	case b.busy():
 		s.wheel.add(b, now)
 	case end <= now:
 		g.drop(s, b)

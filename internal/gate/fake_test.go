@@ -32,12 +32,21 @@ type fakeKernel struct {
 	dumpErr   func(set.ID) error
 	slow      chan struct{} // a commit waits for it, if not nil
 	linger    chan struct{} // the same once the commit is done, before it returns
+	shown     func(nft.Op)  // is shown every operation before it is done
+	looked    func()        // called before a set is described
 	dumped    func()        // called in the middle of a dump: what it changes is not in it
 	read      func()        // called at the end of a dump
+	before    time.Duration // how long a commit takes until it is done
+	after     time.Duration // and from then until it returns
+	unheard   bool          // commitErr comes after the batch was done
+	lag       time.Duration // how late events are told; 0: at once, by who causes them
+	news      []*tidings    // those that are told late, since the beginning
 	commits   int
 	opened    int
 	closed    int
 	deleted   int
+	cut       int // refreshes that made a life shorter
+	twice     int // elements that a commit named more than once
 	killed    []conntrack.Flow
 	asked     int // keys, by Get
 	getErr    error
@@ -51,6 +60,24 @@ type fakeSession struct {
 	events  func(nft.Event)
 	telling chan struct{} // full while an event is told; guards over
 	over    bool
+	late    chan *tidings
+}
+
+// tidingsMax is how many events may be on their way at once.
+const tidingsMax = 4096
+
+// tidings are an event on its way.
+type tidings struct {
+	nft.Event
+	session *fakeSession
+	made    time.Time
+	told    time.Time // zero: not yet
+}
+
+// element names one of a set's.
+type element struct {
+	set set.ID
+	key set.Key
 }
 
 type fakeSet struct {
@@ -123,6 +150,29 @@ func (k *fakeKernel) tell(e nft.Event) {
 	if s == nil {
 		return
 	}
+	if s.late == nil {
+		s.deliver(e)
+		return
+	}
+	k.change(func() {
+		if k.session == s {
+			n := &tidings{Event: e, session: s, made: time.Now()}
+			k.news = append(k.news, n)
+			s.late <- n
+		}
+	})
+}
+
+// postman tells events late, in their order, until the session is closed.
+func (s *fakeSession) postman() {
+	for n := range s.late {
+		time.Sleep(time.Until(n.made.Add(s.lag)))
+		s.change(func() { n.told = time.Now() })
+		s.deliver(n.Event)
+	}
+}
+
+func (s *fakeSession) deliver(e nft.Event) {
 	s.telling <- struct{}{}
 	defer func() { <-s.telling }()
 	if !s.over {
@@ -212,6 +262,10 @@ func (k *fakeKernel) Open(events func(nft.Event)) (Session, error) {
 		return nil, k.openErr
 	}
 	k.session = &fakeSession{fakeKernel: k, events: events, telling: make(chan struct{}, 1)}
+	if k.lag > 0 {
+		k.session.late = make(chan *tidings, tidingsMax)
+		go k.session.postman()
+	}
 	return k.session, nil
 }
 
@@ -224,14 +278,23 @@ func (s *fakeSession) Close() error {
 		if s.session == s {
 			s.session = nil
 		}
+		if s.late != nil {
+			close(s.late)
+		}
 	})
 	return nil
 }
 
 func (k *fakeKernel) Commit(ops []nft.Op) error {
 	k.mu.Lock()
-	slow, linger := k.slow, k.linger
+	slow, linger, before, after := k.slow, k.linger, k.before, k.after
+	if k.shown != nil {
+		for _, op := range ops {
+			k.shown(op)
+		}
+	}
 	k.mu.Unlock()
+	time.Sleep(before)
 	if slow != nil {
 		<-slow
 	}
@@ -239,6 +302,7 @@ func (k *fakeKernel) Commit(ops []nft.Op) error {
 	if linger != nil {
 		<-linger
 	}
+	time.Sleep(after)
 	return err
 }
 
@@ -246,14 +310,24 @@ func (k *fakeKernel) commit(ops []nft.Op) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.commits++
+	named := make(map[element]bool)
+	for _, op := range ops {
+		at := element{op.Set, op.Key}
+		if named[at] {
+			k.twice++
+		}
+		named[at] = true
+	}
+	if k.commitErr == nil || k.unheard {
+		for i := range ops {
+			ops[i].Err = k.apply(&ops[i])
+		}
+	}
 	if k.commitErr != nil {
 		for i := range ops {
 			ops[i].Err = k.commitErr
 		}
 		return k.commitErr
-	}
-	for i := range ops {
-		ops[i].Err = k.apply(&ops[i])
 	}
 	return nil
 }
@@ -283,6 +357,9 @@ func (k *fakeKernel) apply(op *nft.Op) error {
 	case there && op.Kind == nft.Add && (end.IsZero() || !end.Before(until)):
 		op.Found = true
 		return nil
+	}
+	if there && (end.IsZero() || end.After(until.Add(kernelExtra))) {
+		k.cut++
 	}
 	s.elements[op.Key] = until
 	return nil
@@ -321,6 +398,12 @@ func (k *fakeKernel) Kill(flows []conntrack.Flow) (int, error) {
 }
 
 func (k *fakeKernel) Set(id set.ID) (nft.Set, error) {
+	k.mu.Lock()
+	looked := k.looked
+	k.mu.Unlock()
+	if looked != nil {
+		looked()
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s := k.sets[id]

@@ -117,7 +117,7 @@ func New(o Options) *Gate {
 		kernel:  o.Kernel,
 		log:     o.Log,
 		watch:   o.Observer,
-		base:    time.Now(),
+		base:    time.Now().Add(-crossing), // so that 0 is before everything
 		seed:    maphash.MakeSeed(),
 		kick:    make(chan struct{}, 1),
 		asks:    make(chan chan struct{}),

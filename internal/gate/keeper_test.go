@@ -228,34 +228,6 @@ func TestAdministratorsElementsAreLeftAlone(t *testing.T) {
 	})
 }
 
-// An event that is heard after an own, later write may be one of before it: what
-// counts is what the kernel holds.
-func TestEventCrossesAWrite(t *testing.T) {
-	for name, made := range map[string]func(*fakeKernel){
-		"before it": func(k *fakeKernel) {
-			k.tell(nft.Event{Kind: nft.ElementNew, ID: web4, Element: nft.Element{Key: key4(addr1)}})
-		},
-		"after it": func(k *fakeKernel) { k.put(web4, key4(addr1), 0) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel()
-				k.declare(web4, v4, 0)
-				b := start(t, k, newRule("web", []set.ID{web4}, func(r *rule.Rule) { r.Lifetime.Min = time.Minute }))
-				b.ask("www.example.com.", time.Minute, addr1)
-				made(k) // permanent
-				synctest.Wait()
-				permanent, commits := k.life(web4, key4(addr1)) == -1, k.commitsSoFar()
-				time.Sleep(5 * time.Minute)
-				q := b.ask("www.example.com.", time.Minute, addr1)
-				if q.Fates[0] != Promised || k.life(web4, key4(addr1)) == 0 || permanent != (k.commitsSoFar() == commits) {
-					t.Errorf("%v, %v in the kernel, %d commits", q.Fates[0], k.life(web4, key4(addr1)), k.commitsSoFar()-commits)
-				}
-			})
-		})
-	}
-}
-
 func TestFullSetRefusesNewcomersOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newFakeKernel()

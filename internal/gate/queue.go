@@ -26,9 +26,10 @@ type write struct {
 	epoch   uint32 // the set's life that it is meant for
 	until   moment // the life that it gives
 
-	skip  bool  // the writer found that nothing was to be done
-	found bool  // somebody else's element was there, and lives long enough
-	err   error // valid when the batch is done
+	skip   bool  // the writer found that nothing was to be done
+	gentle bool  // an element that is there, and lives longer, is to be left alone
+	found  bool  // there was such an element
+	err    error // valid when the batch is done
 }
 
 // writeKind is what a write is for.
@@ -41,6 +42,9 @@ const (
 	deletion                    // takes out what nobody needs
 	revocation                  // takes out what is no longer to be there
 )
+
+// deletes tells whether the element is taken out.
+func (k writeKind) deletes() bool { return k == deletion || k == revocation }
 
 // queue holds what the writer is to commit. What answers wait for goes before
 // what is put back in the background.
@@ -63,6 +67,12 @@ func (q *queue) init() {
 func (q *queue) add(w write) (*batch, int32) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.closed {
+		w.err = errClosed
+		b := &batch{writes: []write{w}, done: make(chan struct{})}
+		close(b.done)
+		return b, 0
+	}
 	line := &q.urgent
 	if w.kind == healing || w.kind == revocation {
 		line = &q.later

@@ -118,7 +118,7 @@ func (g *Gate) end(b *binding, choice rule.Revoke) (keep bool) {
 func (g *Gate) goOnEnding(b *binding) (keep bool) {
 	st := b.set.state.Load()
 	switch {
-	case b.batch != nil || st.err != nil:
+	case b.busy() || st.err != nil:
 	case b.holds(st.epoch) <= g.now():
 		return false
 	case !b.own:

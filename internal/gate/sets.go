@@ -22,8 +22,9 @@ type kernelSet struct {
 	// fullUntil is the moment until which newcomers are refused without a
 	// try, because the kernel has just said that the set is full.
 	fullUntil atomic.Int64
-	stale     atomic.Bool // to be read again
-	lost      atomic.Bool // and its elements, although the set may be the same
+	deletedAt atomic.Int64 // the moment of the last deletion of an element
+	stale     atomic.Bool  // to be read again
+	lost      atomic.Bool  // and its elements, although the set may be the same
 	// healed counts the elements that were put back since the log told of it,
 	// and foreign is who last changed the set.
 	healed   atomic.Int64
@@ -36,9 +37,9 @@ type kernelSet struct {
 	// trouble is the last refusal of an element, nil once a write has succeeded.
 	trouble atomic.Pointer[trouble]
 
-	mu        sync.Mutex  // guards what follows; taken before a shard's
-	listening bool        // the elements are being read
-	heard     []nft.Event // what has happened to them since
+	mu        sync.Mutex // guards what follows; taken before a shard's
+	listening bool       // the elements are being read
+	heard     []news     // what has happened to them since
 
 	// What follows belongs to the keeper.
 	retryAt moment
@@ -93,20 +94,25 @@ func (ks *kernelSet) become(old *setState, next setState) *setState {
 	return &next
 }
 
-// lose marks a set as not ready. It keeps what was known of it, and since when
-// it hasn't been ready, and returns that state.
+// lose marks a set as not ready, and returns that state.
 func (ks *kernelSet) lose(now moment, err error) *setState {
 	for {
 		old := ks.state.Load()
-		next := *old
-		next.err = err
-		if old.err == nil {
-			next.since = now
-		}
-		if st := ks.become(old, next); st != nil {
+		if st := ks.become(old, old.lost(now, err)); st != nil {
 			return st
 		}
 	}
+}
+
+// lost is the state of a set that can't be fed any more. It keeps what was known
+// of it, and since when it hasn't been ready.
+func (st *setState) lost(now moment, err error) setState {
+	next := *st
+	next.err = err
+	if st.err == nil {
+		next.since = now
+	}
+	return next
 }
 
 // slot is the place of a key of this set, when the set has this layout.
@@ -134,10 +140,10 @@ func (ks *kernelSet) changedBy() string {
 	return "changed by an unknown process"
 }
 
-// heardMax bounds the events that are kept while a set is read.
+// heardMax bounds the news that are kept while a set is read.
 const heardMax = 10_000
 
-// listen begins to keep events for the time in which the set is read.
+// listen begins to keep news for the time in which the set is read.
 func (ks *kernelSet) listen() {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()

@@ -128,6 +128,16 @@ func TestDeadElementsUnderLoad(t *testing.T) {
 	}
 }
 
+// bury has the element of an address in the only set deleted.
+func (b *bench) bury(a netip.Addr) {
+	ks := b.gate.known()[0]
+	s, h := b.gate.locate(ks.slot(key4(a), v4))
+	s.mu.Lock()
+	dying := s.find(h, ks.slot(key4(a), v4))
+	s.mu.Unlock()
+	b.gate.queue.delete(write{binding: dying, epoch: ks.state.Load().epoch})
+}
+
 // An element that is asked for again between its end and its deletion stays.
 func TestAskedForAgainBeforeTheDeletion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -140,12 +150,7 @@ func TestAskedForAgainBeforeTheDeletion(t *testing.T) {
 		release := k.stall()
 		go b.ask("other.example.com.", time.Second, addr2) // a batch that is under way
 		time.Sleep(11 * time.Second)
-		ks := b.gate.known()[0]
-		s, h := b.gate.locate(ks.slot(key4(addr1), v4))
-		s.mu.Lock()
-		dying := s.find(h, ks.slot(key4(addr1), v4))
-		s.mu.Unlock()
-		b.gate.queue.delete(write{binding: dying, epoch: ks.state.Load().epoch})
+		b.bury(addr1)
 		done := make(chan *Question)
 		go func() { done <- b.ask("www.example.com.", time.Second, addr1) }()
 		synctest.Wait()

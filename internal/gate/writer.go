@@ -86,13 +86,17 @@ func (g *Gate) prepare(w *write, now moment) (needed bool) {
 	s, _ := g.locate(own.at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if own.gone {
+		w.skip, w.err = true, errOvertaken
+		return false
+	}
 	held := own.holds(w.epoch)
 	switch w.kind {
 	case deletion:
 		// Somebody may have asked for it again since.
-		w.skip = own.gone || own.batch != nil || own.due() > now
+		w.skip = own.batch != nil || own.due() > now
 	case revocation:
-		w.skip = own.gone || own.ending == notEnding
+		w.skip = own.ending == notEnding
 	case healing:
 		w.until = max(w.until, own.until)
 		w.skip = w.until <= now || held >= w.until
@@ -103,16 +107,20 @@ func (g *Gate) prepare(w *write, now moment) (needed bool) {
 			w.kind = extension
 		}
 	}
+	w.gentle = w.kind == newcomer || own.doubt
+	if !w.skip {
+		own.flight = w
+	}
 	return !w.skip
 }
 
 func (w *write) op(now moment) nft.Op {
 	op := nft.Op{Set: w.binding.set.id, Key: w.binding.at.key, Timeout: w.until - now + kernelExtra}
-	switch w.kind {
-	case newcomer:
-		op.Kind = nft.Add
-	case deletion, revocation:
+	switch {
+	case w.kind.deletes():
 		op.Kind = nft.Delete
+	case w.gentle:
+		op.Kind = nft.Add
 	default:
 		op.Kind = nft.Refresh
 	}
@@ -144,28 +152,45 @@ func (g *Gate) settle(b *batch, i int32, now moment) {
 	s, _ := g.locate(own.at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w.kind == deletion {
-		if !w.skip && w.err == nil && !own.gone && own.batch == nil && own.due() <= now {
-			g.drop(s, own)
+	own.flight = nil
+	st := own.set.state.Load()
+	ready := st.err == nil && st.epoch == w.epoch
+	asked := own.batch == b && own.index == i
+	if asked {
+		own.batch = nil
+	}
+	switch {
+	case !w.done():
+	case w.kind.deletes():
+		own.set.deletedAt.Store(int64(now))
+	default:
+		own.wrote = now
+	}
+	switch {
+	case own.gone:
+		return
+	case asked && w.err == nil && ready:
+		own.written(w)
+		if own.ending == notEnding {
+			g.promise(own, w, now)
+			return
 		}
-		return
+	case w.done():
+		// Another program's change has come in between, or the set was read.
+		// Which of them came first is not known.
+		own.crossed(w.until, now)
+		own.doubt = own.doubt || !ready
 	}
-	if own.batch != b || own.index != i {
-		// Another write or another program's change has come in between: the
-		// kernel's state is not this write's to tell.
-		return
-	}
-	own.batch = nil
-	switch st := own.set.state.Load(); {
+	switch {
 	case own.ending != notEnding:
 		g.settleEnding(s, own, w, st)
-	case w.err == nil && st.err == nil && st.epoch == w.epoch:
-		g.granted(own, w, now)
-	case st.err == nil && own.until > now && (w.err == nil || errors.Is(w.err, errOvertaken)):
-		g.restore(own, st.epoch) // the set was read meanwhile
+	case own.batch != nil: // another write follows
+	case own.until > now && own.holds(st.epoch) >= own.until:
+	case own.until > now && st.err == nil && (w.err == nil || errors.Is(w.err, errOvertaken)):
+		g.restore(own, st.epoch)
 	case own.until > now:
 		own.set.owing.Store(true)
-	case own.due() <= now && !own.gone:
+	case own.due() <= now && now-own.wrote >= crossing:
 		g.drop(s, own)
 	}
 }
@@ -178,22 +203,33 @@ func (g *Gate) settleEnding(s *shard, own *binding, w *write, st *setState) {
 		g.ended(s, own)
 	case w.kind == revocation && w.err != nil && !errors.Is(w.err, errOvertaken) && st.err == nil && st.epoch == w.epoch:
 		own.revive() // the kernel won't have it, and has said so
-	default:
-		if w.err == nil && !w.skip {
-			own.held, own.epoch, own.own = max(own.holds(w.epoch), w.until), w.epoch, !w.found
-		}
-		if !g.goOnEnding(own) {
-			g.drop(s, own)
-		}
+	case !g.goOnEnding(own):
+		g.drop(s, own)
 	}
 }
 
-// granted notes that the kernel holds what was asked for. The shard is locked.
-func (g *Gate) granted(own *binding, w *write, now moment) {
-	if !w.skip {
-		own.held, own.epoch, own.own = max(own.holds(w.epoch), w.until), w.epoch, !w.found
-		own.wrote = now
+// done tells whether the kernel has changed the element as it was asked to.
+func (w *write) done() bool { return !w.skip && !w.found && w.err == nil }
+
+// crossed notes that the kernel may hold the element for no longer than a write
+// said, whatever was heard meanwhile; a deletion said until 0. The shard is
+// locked.
+func (b *binding) crossed(until, now moment) {
+	if b.held > max(until, now) {
+		b.held, b.own, b.doubt = until, false, true
 	}
+}
+
+// written notes that the kernel holds what was asked for. The shard is locked.
+func (b *binding) written(w *write) {
+	if !w.skip {
+		b.held, b.epoch, b.own, b.doubt = max(b.holds(w.epoch), w.until), w.epoch, !w.found, w.found
+	}
+}
+
+// promise notes until when clients may rely on an element, as far as the kernel
+// holds it. The shard is locked.
+func (g *Gate) promise(own *binding, w *write, now moment) {
 	before := own.until
 	own.until = max(own.until, min(w.until, own.held))
 	switch {
@@ -215,10 +251,11 @@ func (g *Gate) refused(w *write, now moment) {
 	g.watch.Refused(nft.ErrnoName(w.err))
 	ks := w.binding.set
 	if errors.Is(w.err, nft.ErrNoSet) {
-		// Its deletion has overtaken the event that tells of it.
-		ks.lose(now, nft.ErrNoSet)
-		ks.stale.Store(true)
-		g.wake()
+		// Its deletion has overtaken the event that tells of it, and that wakes
+		// the keeper. If there is none, the keeper looks at its next tick.
+		if st := ks.state.Load(); st.err == nil && st.epoch == w.epoch && ks.become(st, st.lost(now, nft.ErrNoSet)) != nil {
+			ks.stale.Store(true)
+		}
 		return
 	}
 	err := w.err
