@@ -46,8 +46,10 @@ type Client struct {
 }
 
 // System is a client of the system's own resolvers.
-func System() (*Client, error) {
-	conf, err := dns.ClientConfigFromFile(resolvConf)
+func System() (*Client, error) { return system(resolvConf) }
+
+func system(file string) (*Client, error) {
+	conf, err := dns.ClientConfigFromFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("%w: name a resolver with --server", err)
 	}
@@ -56,7 +58,7 @@ func System() (*Client, error) {
 		c.servers = append(c.servers, net.JoinHostPort(server, conf.Port))
 	}
 	if len(c.servers) == 0 {
-		return nil, fmt.Errorf("%s has no nameserver: name one with --server", resolvConf)
+		return nil, fmt.Errorf("%s has no nameserver: name one with --server", file)
 	}
 	return c, nil
 }

@@ -1,8 +1,13 @@
 package lookup
 
 import (
+	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -172,5 +177,30 @@ func TestServers(t *testing.T) {
 		if _, err := Server(in); err == nil || !strings.Contains(err.Error(), "write it like") {
 			t.Errorf("%s: %v", in, err)
 		}
+	}
+}
+
+func TestSystem(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "resolv.conf")
+	for text, want := range map[string][]string{
+		"search example.com\nnameserver 192.0.2.53\nnameserver 2001:db8::53\n": {"192.0.2.53:53", "[2001:db8::53]:53"},
+		"# nothing\n": nil,
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := system(file)
+		if want == nil {
+			if err == nil || !strings.Contains(err.Error(), "has no nameserver: name one with --server") {
+				t.Errorf("%q: %v", text, err)
+			}
+			continue
+		}
+		if err != nil || !slices.Equal(c.servers, want) {
+			t.Errorf("%q: %v, %v", text, c, err)
+		}
+	}
+	if _, err := system(file + "x"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "--server") {
+		t.Errorf("no file: %v", err)
 	}
 }
