@@ -153,26 +153,24 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	defer s.mu.Unlock()
 
 	b := s.find(h, at)
-	if b != nil && b.ending != notEnding {
-		// Its deletion may be under way, so that nothing counts which is there.
-		b.revive()
-		b.held = 0
-	}
+	// Of a binding that is ending the reasons don't count, nor does an element
+	// whose deletion may be under way.
+	ends := b != nil && b.ending != notEnding
 	var held moment
-	if b != nil {
+	if b != nil && !(ends && (b.own || b.busy())) {
 		held = b.holds(epoch)
 	}
 	covered := held >= need
-	if covered {
+	if covered && !ends {
 		b.until = max(b.until, min(need, held))
 		if b.touch(r.Name, name, q.Client, heard, need) {
 			return Promised, true
 		}
 	}
-	if held <= now && ks.full(now) {
+	if held <= now && !ends && ks.full(now) {
 		return Full, true
 	}
-	if covered && b.crowded(now) {
+	if covered && !ends && b.crowded(now) {
 		b.others(r.Name, q.Client, heard, need)
 		return Promised, true
 	}
@@ -186,6 +184,10 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	if fate != Unjudged {
 		return fate, true
 	}
+	if ends {
+		b.revive()
+		b.held = held
+	}
 	kind := extension
 	if b == nil {
 		kind = newcomer
@@ -197,6 +199,7 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 		b.because(reason{subject: subject, chain: q.chain(name), client: q.Client, first: heard, last: heard, until: alone})
 	}
 	if covered {
+		b.until = max(b.until, min(need, held))
 		return Promised, true
 	}
 	if b.batch == nil || b.writing < need {

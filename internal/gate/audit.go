@@ -25,7 +25,8 @@ const (
 
 // sample is what an audit compares of a set.
 type sample struct {
-	count    int // elements that are believed to be there, at least
+	state    *setState // as it was when the sample was drawn
+	count    int       // elements that are believed to be there, at least
 	elements [auditSample]sampled
 }
 
@@ -75,7 +76,7 @@ func (k *keeper) samples(now moment) map[*kernelSet]*sample {
 		}
 		s := all[b.set]
 		if s == nil {
-			s = new(sample)
+			s = &sample{state: st}
 			all[b.set] = s
 		}
 		at := s.count // reservoir sampling: each element is as likely as any other
@@ -99,6 +100,8 @@ func (k *keeper) missing(l *link, ks *kernelSet, s *sample) (bool, error) {
 		return true, nil
 	case err != nil:
 		return false, err
+	case info.Handle != s.state.handle || info.Layout != s.state.layout:
+		return false, nil // it was declared anew, of which an event tells
 	case info.Count >= 0 && info.Count < s.count:
 		return true, nil
 	}

@@ -75,8 +75,10 @@ func TestAuditFindsNothing(t *testing.T) {
 			}
 			time.Sleep(3 * tick)
 		}
-		if lost := b.seen.get(&b.seen.lost); lost != 0 || k.asked == 0 {
-			t.Errorf("%d losses, %d elements asked about", lost, k.asked)
+		asked := 0
+		k.change(func() { asked = k.asked })
+		if lost := b.seen.get(&b.seen.lost); lost != 0 || asked == 0 {
+			t.Errorf("%d losses, %d elements asked about", lost, asked)
 		}
 	})
 }

@@ -100,11 +100,17 @@ func (g *Gate) note(ks *kernelSet, layout set.Layout, epoch uint32, n news, heal
 	if crossed && b.flight == nil && n.held > b.holds(epoch) {
 		// It may have happened before our own write, which then ended it.
 		b.own, b.doubt = false, true
+		if b.ending != notEnding {
+			b.revive() // or somebody else's element would be deleted
+		}
 		return
 	}
 	b.found(epoch, n.held)
 	b.doubt = crossed || b.flight != nil
 	if b.batch != nil && (b.flight == nil || g.queue.waiting(b.batch)) {
+		if b.ending != notEnding && !b.own {
+			b.revive() // it is somebody else's now
+		}
 		return // it will be written anyway
 	}
 	// Whether a write that is under way came before or after this is not known.
@@ -112,6 +118,10 @@ func (g *Gate) note(ks *kernelSet, layout set.Layout, epoch uint32, n news, heal
 	b.batch = nil
 	switch {
 	case b.flight != nil: // its end is waited for
+	case b.ending != notEnding:
+		if !g.goOnEnding(b) {
+			g.drop(s, b)
+		}
 	case b.due() <= now && !crossed:
 		g.drop(s, b)
 	case heal && b.until > now && n.held < b.until:

@@ -15,7 +15,7 @@
 //
 // Answers take a shard's mutex for a look-up and nothing else; no lock is held
 // while an answer waits or a commit runs. Where two are taken the order is
-// shard, then names or pairs or queue. What walks all bindings (expiry, heal)
+// Gate.mu, kernelSet.mu, shard, then any other. What walks all bindings (expiry, heal)
 // lets go of a shard every few dozen of them.
 package gate
 
@@ -89,6 +89,7 @@ type Gate struct {
 	held     atomic.Int64 // answers that wait
 	commits  atomic.Int64 // so far
 	released atomic.Bool  // a set has left the configuration
+	version  atomic.Int64 // of the list of instances; Gate.mu is held when one is added
 
 	session atomic.Pointer[link] // nil: none can be used
 	kick    chan struct{}        // wakes the keeper; one place is enough

@@ -76,6 +76,7 @@ func (i *Instance) StartBeside(old *Instance) bool {
 func (i *Instance) start(at int) {
 	g := i.gate
 	g.instances = slices.Insert(g.instances, at, i)
+	g.version.Add(1)
 	for _, rs := range i.rules {
 		for n, s := range rs.rule.Sets {
 			rs.sets[n].kernelSet = i.use(s)
@@ -112,7 +113,7 @@ func (i *Instance) Stop() {
 	defer g.mu.Unlock()
 	if at := slices.Index(g.instances, i); at >= 0 {
 		g.instances = slices.Delete(g.instances, at, at+1)
-		g.retire(i)
+		g.retire(i.used, i.choices())
 	}
 }
 
@@ -127,15 +128,15 @@ func (i *Instance) Keep() {
 	}
 	for _, other := range g.instances {
 		if other != i {
-			g.retire(other)
+			g.retire(other.used, other.choices())
 		}
 	}
 	g.instances = []*Instance{i}
 }
 
-// release lets go of an instance's sets. Gate.mu is held.
-func (g *Gate) release(i *Instance) {
-	for _, ks := range i.used {
+// release lets go of sets that an instance has used. Gate.mu is held.
+func (g *Gate) release(used []*kernelSet) {
+	for _, ks := range used {
 		if ks.users--; ks.users == 0 {
 			delete(g.sets, ks.id)
 			ks.lose(g.now(), errForgotten)

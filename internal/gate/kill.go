@@ -1,9 +1,11 @@
 package gate
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/namewall/namewall/internal/conntrack"
 )
@@ -13,6 +15,8 @@ import (
 type doomed struct {
 	mu    sync.Mutex // guards flows; taken after a shard's
 	flows []conntrack.Flow
+
+	tries atomic.Int32 // that failed in a row
 }
 
 func (d *doomed) add(flows ...conntrack.Flow) {
@@ -28,6 +32,9 @@ func (d *doomed) take() []conntrack.Flow {
 	d.flows = nil
 	return flows
 }
+
+// killTries is how often it is tried to end connections before it is given up.
+const killTries = 3
 
 // kill ends the connections of what was revoked, beside the keeper: a table of
 // connections is large, and no set may have to wait for it.
@@ -47,16 +54,21 @@ func (k *keeper) kill() {
 	k.done.Go(func() {
 		n, err := session.Kill(flows)
 		k.watch.Killed(n)
-		if err != nil {
+		switch {
+		case err == nil:
+			k.doomed.tries.Store(0)
+			k.log.Infof("ended %d connections of %d revoked elements", n, len(flows))
+		case k.doomed.tries.Add(1) < killTries && !errors.Is(err, conntrack.ErrUnavailable):
+			k.doomed.add(flows...) // for the next tick
+		default:
+			k.doomed.tries.Store(0)
 			k.log.Errorf("connections of %d revoked elements go on, only %d were ended: %v", len(flows), n, err)
-			return
 		}
-		k.log.Infof("ended %d connections of %d revoked elements", n, len(flows))
 	})
 }
 
-// spare leaves out the flows that another element, which is still promised,
-// lets through.
+// spare leaves out the flows that another element lets through, whoever has put
+// it there.
 func (k *keeper) spare(flows []conntrack.Flow) []conntrack.Flow {
 	at := make(map[netip.Addr][]int, len(flows))
 	for n, f := range flows {
@@ -65,7 +77,7 @@ func (k *keeper) spare(flows []conntrack.Flow) []conntrack.Flow {
 	spared := make([]bool, len(flows))
 	now := k.now()
 	k.each(func(b *binding) bool {
-		if b.until > now {
+		if b.ending == notEnding && (b.until > now || b.holds(b.set.state.Load().epoch) > now) {
 			for _, n := range at[b.addr()] {
 				spared[n] = spared[n] || b.lets(flows[n])
 			}

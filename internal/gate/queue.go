@@ -89,20 +89,17 @@ func (q *queue) add(w write) (*batch, int32) {
 	return b, int32(len(b.writes) - 1)
 }
 
-// raise makes a write longer that is still queued, or a write of what was to be
-// a revocation. It reports false if it is too late for that: a commit names an
-// element once, so another one has to follow.
+// raise makes a write longer that is still queued. It reports false if it is too
+// late for that: a commit names an element once, so another one has to follow. So
+// it has to after a revocation, of which the writer finds that it is off.
 func (q *queue) raise(b *batch, index int32, until moment) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if b.taken {
+	w := &b.writes[index]
+	if b.taken || w.kind == revocation {
 		return false
 	}
-	w := &b.writes[index]
 	w.until = max(w.until, until)
-	if w.kind == revocation {
-		w.kind = extension
-	}
 	return true
 }
 

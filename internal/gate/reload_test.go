@@ -49,7 +49,7 @@ func TestSetThatLeavesTheConfigurationIsForgotten(t *testing.T) {
 		if s := b.gate.Stats(); len(s.Sets) != 1 {
 			t.Errorf("%+v", s)
 		}
-		time.Sleep(lastAnswers + retryMax + 2*tick)
+		time.Sleep(settling + lastAnswers + 3*retryMax)
 		if s := b.gate.Stats(); len(s.Sets) != 1 || s.Bindings != 1 {
 			t.Errorf("%+v", s)
 		}
@@ -173,7 +173,7 @@ func TestStartBeside(t *testing.T) {
 			t.Fatal("the first configuration is active")
 		}
 		first.Stop()
-		synctest.Wait()
+		time.Sleep(settling + tick)
 		if k.life(web4, key4(addr1)) <= 0 || k.life(app4, key4(addr1)) > 0 {
 			t.Errorf("lives %v and %v: what the new one gives stays, and the rest goes", k.life(web4, key4(addr1)), k.life(app4, key4(addr1)))
 		}

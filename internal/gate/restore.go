@@ -31,7 +31,7 @@ func (i *Instance) restore() {
 		r.restore(i.earlier.Sets[b.Set], b)
 	}
 	if len(r.left.used) > 0 {
-		i.gate.retire(r.left)
+		i.gate.retire(r.left.used, r.choices)
 	}
 	i.gate.log.Infof("took over %d of %d promises from the state file", r.restored, len(i.earlier.Bindings))
 	if r.ending > 0 {
@@ -100,7 +100,9 @@ func (r *restorer) reason(p *part, why *state.Reason, end moment) (reason, Fate)
 	}
 	if ru.FollowTargets {
 		for target := range strings.SplitSeq(why.Chain, chainArrow) {
-			r.gate.learn(target, why.Name, until, r.now)
+			if target != "" {
+				r.gate.learn(target, why.Name, until, r.now)
+			}
 		}
 	}
 	return reason{

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -22,77 +23,141 @@ const (
 // and than any `wait`.
 const lastAnswers = time.Minute
 
+// settling is how long after a change of the configuration it is looked at what
+// has left with it: names that move from one file to another, and a mistake that
+// is corrected at once, revoke nothing.
+const settling = 2 * time.Second
+
 // retirement is a configuration that has left. What it alone had promised is
-// looked for at once, and again when the answers that it still gave are through;
-// when that is done its sets are let go of.
+// looked for soon, and again when the answers that it still gave are through; its
+// sets are let go of when what is to be deleted there has been.
 type retirement struct {
-	*Instance
-	at     moment // when it is to be looked at
-	looked int    // how often it was
+	used    []*kernelSet
+	choices map[string]rule.Revoke
+	at      moment // when it is to be looked at
+	looked  int    // how often it was
+}
+
+// choices are what is to become of what the instance's rules have promised.
+func (i *Instance) choices() map[string]rule.Revoke {
+	choices := make(map[string]rule.Revoke, len(i.rules))
+	for _, rs := range i.rules {
+		choices[rs.rule.Name] = rs.rule.Revoke
+	}
+	return choices
 }
 
 // retire has the bindings of an instance looked at that has left. Gate.mu is
 // held.
-func (g *Gate) retire(i *Instance) {
-	g.retired = append(g.retired, &retirement{Instance: i, at: g.now()})
-	g.wake()
+func (g *Gate) retire(used []*kernelSet, choices map[string]rule.Revoke) {
+	g.retired = append(g.retired, &retirement{used: used, choices: choices, at: g.now() + settling})
 }
 
 // retire looks at what configurations that have left had promised.
 func (k *keeper) retire(now moment) {
 	k.mu.Lock()
-	active := slices.Clone(k.instances)
 	var due []*retirement
-	k.retired = slices.DeleteFunc(k.retired, func(r *retirement) bool {
-		switch {
-		case r.at > now:
-			return false
-		case r.looked == 2:
-			k.release(r.Instance)
-			return true
-		case r.looked == 0:
-			r.at = now + lastAnswers
-		default:
-			r.at = now + retryMax // its deletions may have to be tried again
+	for _, r := range k.retired {
+		if r.at <= now {
+			due = append(due, r)
 		}
-		r.looked++
-		due = append(due, r)
-		return false
-	})
+	}
 	k.mu.Unlock()
-	if len(due) > 0 {
-		k.revoke(active, due)
+	if len(due) == 0 {
+		return
+	}
+	pending, done := k.revoke(k.configurations())
+	if !done {
+		k.wake() // another configuration has come meanwhile
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, r := range due {
+		if r.looked++; r.looked == 1 {
+			r.at = now + lastAnswers
+			continue
+		}
+		r.at = now + retryMax // what could not be deleted is tried again
+		if r.looked > 2 && !slices.ContainsFunc(r.used, func(ks *kernelSet) bool { return pending[ks] }) {
+			k.release(r.used)
+			k.retired = slices.DeleteFunc(k.retired, func(other *retirement) bool { return other == r })
+		}
 	}
 }
 
+// configurations are those that are active, and what those that have left say of
+// their bindings; as of a version of the list.
+type configurations struct {
+	version int64
+	active  []*Instance
+	choices map[string]rule.Revoke
+}
+
+func (g *Gate) configurations() configurations {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := configurations{version: g.version.Load(), active: slices.Clone(g.instances), choices: make(map[string]rule.Revoke)}
+	for _, r := range g.retired { // the newer one's choice counts
+		maps.Copy(c.choices, r.choices)
+	}
+	return c
+}
+
 // revoke takes from all bindings the reasons that no active configuration gives,
-// and ends those that have none left, as their rule has it.
-func (k *keeper) revoke(active []*Instance, left []*retirement) {
-	var now []*configured
-	for _, i := range active {
-		now = append(now, i.configured())
+// and ends those that have none left, as their rule has it. It tells which sets
+// have bindings that could not be ended yet. If another configuration becomes
+// active meanwhile, whose answers may promise what the others don't give, nothing
+// more is done, and done is false.
+func (k *keeper) revoke(c configurations) (pending map[*kernelSet]bool, done bool) {
+	var given []*configured
+	for _, i := range c.active {
+		given = append(given, i.configured())
 	}
-	choices := make(map[string]rule.Revoke)
-	for _, r := range left {
-		for _, rs := range r.rules {
-			choices[rs.rule.Name] = rs.rule.Revoke
-		}
-	}
+	pending, done = make(map[*kernelSet]bool), true
+	now := k.now()
 	k.each(func(b *binding) bool {
-		if len(b.reasons) == 0 || b.ending != notEnding {
+		// Who is answered under a newer configuration finds the shard locked, or
+		// finds what is done here.
+		if done = done && k.version.Load() == c.version; !done {
 			return true
 		}
+		if b.ending != notEnding {
+			keep := k.goOnEnding(b)
+			pending[b.set] = pending[b.set] || keep && b.ending != notEnding
+			return keep
+		}
 		p := b.part()
-		given := func(r reason) bool {
-			return slices.ContainsFunc(now, func(c *configured) bool { return c.gives(&p, r.subject.rule, r.subject.name) })
+		var left moment  // until when a reason keeps it that is given
+		var last *reason // of those that aren't, the one that would have kept it longest
+		var ends moment
+		for i := range b.reasons {
+			r := &b.reasons[i]
+			switch {
+			case r.until <= now:
+			case slices.ContainsFunc(given, func(c *configured) bool { return c.gives(&p, r.subject.rule, r.subject.name) }):
+				left = max(left, r.until)
+			default:
+				if r.until > ends {
+					last, ends = r, r.until
+				}
+				r.until = 0
+			}
 		}
-		if !slices.ContainsFunc(b.reasons, given) {
-			last := slices.MaxFunc(b.reasons, reason.compareUntil)
-			return k.end(b, choices[last.subject.rule])
+		switch {
+		case last == nil:
+			return true
+		case left > 0: // what the others have promised beyond that is no longer put back
+			b.reasons = slices.DeleteFunc(b.reasons, func(r reason) bool { return r.until == 0 })
+			b.until = min(b.until, left)
+			return true
 		}
-		b.reasons = slices.DeleteFunc(b.reasons, func(r reason) bool { return !given(r) })
-		return true
+		last.until = b.due() // the state file is to have it until it has ended
+		keep := k.end(b, c.choices[last.subject.rule])
+		pending[b.set] = pending[b.set] || keep && b.ending != notEnding
+		return keep
 	})
+	return pending, done
 }
 
 // end begins to end a binding. Its shard is locked. It reports false if nothing
@@ -111,19 +176,21 @@ func (g *Gate) end(b *binding, choice rule.Revoke) (keep bool) {
 	return g.goOnEnding(b)
 }
 
-// goOnEnding queues the deletion of a binding's element, if that can be done
-// now: while a write is under way its end is waited for, and while the set can't
-// be written, its next reading. What is not the gate's own is left to expire.
-// The binding's shard is locked. It reports false if nothing is left to be done.
+// goOnEnding does what can be done now about a binding that is ending: it queues
+// the deletion of its element, unless a write is under way, whose end is waited
+// for, or the set can't be written, whose next reading is. What is not the gate's
+// own is left to expire. The binding's shard is locked. It reports false if nothing
+// is left to be done.
 func (g *Gate) goOnEnding(b *binding) (keep bool) {
 	st := b.set.state.Load()
 	switch {
-	case b.busy() || st.err != nil:
-	case b.holds(st.epoch) <= g.now():
+	case b.busy():
+	case vanished(st.err), st.err == nil && b.holds(st.epoch) <= g.now():
+		g.over(b)
 		return false
 	case !b.own:
 		b.revive()
-	default:
+	case st.err == nil:
 		b.batch, b.index = g.queue.add(write{kind: revocation, binding: b, epoch: st.epoch})
 		b.writing = 0
 	}
@@ -136,15 +203,14 @@ func (b *binding) revive() {
 	b.ending, b.reasons, b.until = notEnding, nil, 0
 }
 
-// ended notes that the kernel has deleted the element of a binding that was to
-// end. The shard is locked.
-func (g *Gate) ended(s *shard, b *binding) {
+// over notes that the kernel no longer has the element of a binding that is
+// ending. The shard is locked, and the binding is to be dropped.
+func (g *Gate) over(b *binding) {
 	b.set.revoked.Add(1)
 	g.tellOf(Gone, b, 0)
 	if b.ending == killing {
 		g.doomed.add(b.flow())
 	}
-	g.drop(s, b)
 	g.wake() // to tell, and to end connections
 }
 

@@ -16,6 +16,9 @@ type NFT struct {
 	Options nft.Options
 
 	features atomic.Pointer[nft.Features] // found out by the first session
+
+	mu    sync.Mutex       // guards what follows
+	table *conntrack.Table // opened by the first Kill, as few ever need it; it outlives sessions
 }
 
 // Open opens a watcher, a writer and a reader, which together are a session.
@@ -38,7 +41,7 @@ func (k *NFT) Open(events func(nft.Event)) (Session, error) {
 	if err := s.watcher.Ignore(s.Portid()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.netns = o.NetNS
+	s.kernel = k
 	features := s.Features()
 	k.features.Store(&features)
 	return s, nil
@@ -48,23 +51,29 @@ type nftSession struct {
 	*nft.Writer
 	reader  *nft.Reader
 	watcher *nft.Watcher
+	kernel  *NFT
+}
 
-	netns int
-	mu    sync.Mutex       // guards what follows
-	table *conntrack.Table // opened by the first Kill, as few ever need it
+// connections is the table of connections.
+func (k *NFT) connections() (*conntrack.Table, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.table == nil {
+		table, err := conntrack.Open(k.Options.NetNS)
+		if err != nil {
+			return nil, err
+		}
+		k.table = table
+	}
+	return k.table, nil
 }
 
 func (s *nftSession) Kill(flows []conntrack.Flow) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.table == nil {
-		table, err := conntrack.Open(s.netns)
-		if err != nil {
-			return 0, err
-		}
-		s.table = table
+	table, err := s.kernel.connections()
+	if err != nil {
+		return 0, err
 	}
-	return s.table.Kill(flows)
+	return table.Kill(flows)
 }
 
 func (s *nftSession) Set(id set.ID) (nft.Set, error) { return s.reader.Set(id) }
@@ -77,13 +86,7 @@ func (s *nftSession) Get(of nft.Set, keys ...set.Key) ([]nft.Element, error) {
 	return s.reader.Get(of, keys...)
 }
 
-// Close closes all of it.
+// Close closes all three. A Kill that is under way isn't waited for.
 func (s *nftSession) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var err error
-	if s.table != nil {
-		err = s.table.Close()
-	}
-	return errors.Join(s.watcher.Close(), s.reader.Close(), s.Writer.Close(), err)
+	return errors.Join(s.watcher.Close(), s.reader.Close(), s.Writer.Close())
 }

@@ -1,8 +1,10 @@
 package gate
 
 import (
+	"maps"
 	"slices"
 
+	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
 	"github.com/namewall/namewall/internal/state"
 )
@@ -36,22 +38,21 @@ func (g *Gate) Snapshot(taken state.Instant) state.Snapshot {
 }
 
 // choices are what is to become of the rules' bindings without them, for the
-// rules that may have given reasons.
+// rules that may have given reasons: as the newest configuration that has a rule
+// says it.
 func (g *Gate) choices() []state.Rule {
 	g.mu.Lock()
-	instances := slices.Clone(g.instances)
+	defer g.mu.Unlock()
+	choices := make(map[string]rule.Revoke)
 	for _, r := range g.retired {
-		instances = append(instances, r.Instance)
+		maps.Copy(choices, r.choices)
 	}
-	g.mu.Unlock()
+	for _, i := range g.instances {
+		maps.Copy(choices, i.choices())
+	}
 	var all []state.Rule
-	for _, i := range instances {
-		for _, rs := range i.rules {
-			r := state.Rule{Name: rs.rule.Name, Revoke: rs.rule.Revoke.String()}
-			if !slices.Contains(all, r) {
-				all = append(all, r)
-			}
-		}
+	for _, name := range slices.Sorted(maps.Keys(choices)) {
+		all = append(all, state.Rule{Name: name, Revoke: choices[name].String()})
 	}
 	return all
 }

@@ -96,6 +96,9 @@ func (g *Gate) prepare(w *write, now moment) (needed bool) {
 		// Somebody may have asked for it again since.
 		w.skip = own.batch != nil || own.due() > now
 	case revocation:
+		if !own.own {
+			own.revive() // it is somebody else's now
+		}
 		w.skip = own.ending == notEnding
 	case healing:
 		w.until = max(w.until, own.until)
@@ -200,7 +203,8 @@ func (g *Gate) settle(b *batch, i int32, now moment) {
 func (g *Gate) settleEnding(s *shard, own *binding, w *write, st *setState) {
 	switch {
 	case w.kind == revocation && w.err == nil:
-		g.ended(s, own)
+		g.over(own)
+		g.drop(s, own)
 	case w.kind == revocation && w.err != nil && !errors.Is(w.err, errOvertaken) && st.err == nil && st.epoch == w.epoch:
 		own.revive() // the kernel won't have it, and has said so
 	case !g.goOnEnding(own):
@@ -230,6 +234,9 @@ func (b *binding) written(w *write) {
 // promise notes until when clients may rely on an element, as far as the kernel
 // holds it. The shard is locked.
 func (g *Gate) promise(own *binding, w *write, now moment) {
+	if len(own.reasons) == 0 {
+		return // they have left the configuration meanwhile
+	}
 	before := own.until
 	own.until = max(own.until, min(w.until, own.held))
 	switch {

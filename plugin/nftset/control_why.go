@@ -206,12 +206,8 @@ func (e *explanation) past() {
 		if r.feed {
 			given = ", and given all the same (mode feed)"
 		}
-		name := ""
-		if r.cause.Rule != nil {
-			name = r.cause.Rule.Name
-		}
-		e.find(r.cause.Fate.String(), name, r.at, "%s, refused to %s who asked for %s: %s%s",
-			r.addr, whoAsked(r.client), strings.TrimSuffix(r.name, "."), r.cause, given)
+		e.find(r.fate.String(), r.rule, r.at, "%s, refused to %s who asked for %s: %s%s",
+			r.addr, whoAsked(r.client), strings.TrimSuffix(r.name, "."), r.text, given)
 	}
 	for _, p := range e.process.gate.Past(gate.Filter{Addr: e.addr, Name: e.name}, pastShown) {
 		if !e.concerns(&p.Entry) {

@@ -18,7 +18,9 @@ type refusedAddress struct {
 	addr   netip.Addr
 	name   string
 	client netip.Addr
-	cause  gate.Cause
+	fate   gate.Fate
+	rule   string
+	text   string
 	feed   bool // the client got it all the same
 }
 
@@ -38,13 +40,14 @@ func (r *recent) note(q *work, now time.Time) {
 		if fate.Given() {
 			continue
 		}
-		e := refusedAddress{at: now, addr: q.Walk.Addrs[i].Addr, name: q.Name, client: q.Client, feed: !q.Enforced}
+		// Words, for a rule may hold a long list of names.
+		e := refusedAddress{at: now, addr: q.Walk.Addrs[i].Addr, name: q.Name, client: q.Client, fate: fate, feed: !q.Enforced}
 		for _, c := range q.Causes {
 			if c.Fate == fate {
-				e.cause = c
+				c.Addr = e.addr
+				e.rule, e.text = c.Rule.Name, c.String()
 			}
 		}
-		e.cause.Addr = e.addr
 		if len(r.ring) < recentMax {
 			r.ring = append(r.ring, e)
 			continue
