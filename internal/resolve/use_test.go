@@ -23,25 +23,25 @@ func TestUseHandsOver(t *testing.T) {
 		t.Cleanup(r.Close)
 		r.Use(old, []Name{name(fe1), name(fe2)})
 		pass(30 * time.Second)
-		asked, admitted := len(old.asked), len(old.admitted)
+		asked, admitted := len(old.questions()), len(old.admissions())
 
 		r.Use(now, []Name{name(fe2), name(fe3)})
 		synctest.Wait()
 		if len(now.times(fe2, IPv4)) != 0 || len(now.times(fe3, IPv4)) != 1 {
-			t.Errorf("asked %v", now.asked)
+			t.Errorf("asked %v", now.questions())
 		}
 		if !now.holds(fe2, addr2) || !now.holds(fe3, addr3) {
 			t.Error("not admitted under the new rules")
 		}
-		if n := len(now.admitted); n != 2 {
+		if n := len(now.admissions()); n != 2 {
 			t.Errorf("%d admissions", n)
 		}
 		pass(40 * time.Second)
 		if len(now.times(fe2, IPv4)) != 1 || len(now.times(fe1, IPv4)) != 0 {
-			t.Errorf("asked %v", now.asked)
+			t.Errorf("asked %v", now.questions())
 		}
 		pass(time.Hour)
-		if len(old.asked) != asked || len(old.admitted) != admitted {
+		if len(old.questions()) != asked || len(old.admissions()) != admitted {
 			t.Error("the old configuration is still in use")
 		}
 		if s := r.Stats()["in"]; s[Resolved] != 2 || s[Waiting] != 0 {
@@ -70,8 +70,8 @@ func TestUseDropsWhatIsUnderWay(t *testing.T) {
 		pass(time.Second)
 		r.Use(now, []Name{name(fe1)})
 		pass(20 * time.Second)
-		if len(now.times(fe1, IPv4)) != 1 || len(old.admitted) != 0 || !now.holds(fe1, addr2) || now.holds(fe1, addr1) {
-			t.Errorf("asked %v, admitted %v and %v", now.asked, old.admitted, now.admitted)
+		if len(now.times(fe1, IPv4)) != 1 || len(old.admissions()) != 0 || !now.holds(fe1, addr2) || now.holds(fe1, addr1) {
+			t.Errorf("asked %v, admitted %v and %v", now.questions(), old.admissions(), now.admissions())
 		}
 	})
 }
@@ -103,13 +103,13 @@ func TestRelease(t *testing.T) {
 		r.Use(now, []Name{name(fe1)})
 		r.Release(old)
 		pass(time.Hour)
-		n := len(now.asked)
+		n := len(now.questions())
 		if n < 50 {
 			t.Errorf("asked %d times in an hour", n)
 		}
 		r.Release(now)
 		pass(time.Hour)
-		if len(now.asked) != n || len(r.Stats()) != 0 {
+		if len(now.questions()) != n || len(r.Stats()) != 0 {
 			t.Errorf("goes on, %v", r.Stats())
 		}
 	})
@@ -195,12 +195,12 @@ func TestKnownFromBefore(t *testing.T) {
 		if w.holds(fe1, addr3) {
 			t.Error("an address is back that the last answer didn't have")
 		}
-		for _, a := range w.admitted {
+		for _, a := range w.admissions() {
 			if slices.Contains(a.addrs, addr6) && time.Since(begin)-time.Since(a.at) > time.Hour {
 				t.Errorf("IPv6 is kept by the answer for IPv4: %+v", a)
 			}
 		}
-		if first := w.admitted[0]; first.at.Sub(begin) < 9*time.Minute || first.age < time.Hour+9*time.Minute {
+		if first := w.admissions()[0]; first.at.Sub(begin) < 9*time.Minute || first.age < time.Hour+9*time.Minute {
 			t.Errorf("first admitted after %v, aged %v", first.at.Sub(begin), first.age)
 		}
 		if s, _ := w.state(fe1); s != Kept {
@@ -225,8 +225,8 @@ func TestKnownFromLongAgo(t *testing.T) {
 		n.Known = []Known{{Addr: addr1, Age: stale + time.Minute, Left: time.Minute}}
 		start(t, w, n)
 		pass(time.Hour)
-		if len(w.admitted) != 0 {
-			t.Errorf("admitted %+v", w.admitted)
+		if len(w.admissions()) != 0 {
+			t.Errorf("admitted %+v", w.admissions())
 		}
 		if s, _ := w.state(fe1); s != Failing {
 			t.Errorf("%v", s)

@@ -211,6 +211,22 @@ func start(t *testing.T, w *world, names ...Name) *Resolver {
 
 var errNotReady = errors.New("set is missing")
 
+// questions, admissions and transitions are those so far.
+func (w *world) questions() (all []asked) {
+	w.change(func() { all = slices.Clone(w.asked) })
+	return all
+}
+
+func (w *world) admissions() (all []admitted) {
+	w.change(func() { all = slices.Clone(w.admitted) })
+	return all
+}
+
+func (w *world) transitions() (all []Transition) {
+	w.change(func() { all = slices.Clone(w.states) })
+	return all
+}
+
 // pass lets time pass, and what it brings come to rest.
 func pass(d time.Duration) {
 	time.Sleep(d)
