@@ -5,6 +5,7 @@ package nft
 import (
 	"flag"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 // known is what the kernel matrix knows of the kernels that it starts.
 var known = flag.String("features", "", `what the running kernel can do, as "update destroy count", or "none"`)
 
-// features are those that are named so.
+// names are the features' names.
 func (f Features) names() string {
 	s := ""
 	for _, feature := range []struct {
@@ -32,26 +33,25 @@ func (f Features) names() string {
 	return s[1:]
 }
 
-// release is the version of the running kernel.
-func release(t *testing.T) (major, minor int) {
+// atLeast tells whether the running kernel's version is this or a later one.
+func atLeast(t *testing.T, major, minor int) bool {
 	t.Helper()
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {
 		t.Fatal(err)
 	}
 	text := unix.ByteSliceToString(name.Release[:])
-	if _, err := fmt.Sscanf(text, "%d.%d", &major, &minor); err != nil {
+	var version [2]int
+	if _, err := fmt.Sscanf(text, "%d.%d", &version[0], &version[1]); err != nil {
 		t.Fatalf("release %q: %v", text, err)
 	}
-	return major, minor
+	return slices.Compare(version[:], []int{major, minor}) >= 0
 }
 
 // The probe finds what a version promises. It may find more, where a distribution
 // has backported it, but on kernels that are known.
 func TestFeaturesOfTheRunningKernel(t *testing.T) {
 	f := newKernel(t).writer().Features()
-	major, minor := release(t)
-	t.Logf("Linux %d.%d: %s", major, minor, f.names())
 	if *known != "" && *known != f.names() {
 		t.Errorf("%s, want %s", f.names(), *known)
 	}
@@ -60,8 +60,8 @@ func TestFeaturesOfTheRunningKernel(t *testing.T) {
 		has   bool
 		since int // 6.x
 	}{{"destroy", f.Destroy, 7}, {"update", f.Update, 12}, {"count", f.Count, 16}} {
-		if promised := major > 6 || major == 6 && minor >= feature.since; promised && !feature.has {
-			t.Errorf("Linux %d.%d has no %s", major, minor, feature.name)
+		if !feature.has && atLeast(t, 6, feature.since) {
+			t.Errorf("no %s, in spite of Linux 6.%d", feature.name, feature.since)
 		}
 	}
 }

@@ -102,7 +102,7 @@ func (k *kernel) requests() *lookUps {
 
 // seldom bounds how many look-ups may miss on a kernel that can't update
 // elements: one in so many, while the very element is refreshed all the time. A
-// refresh in two transactions makes every third miss.
+// refresh in two transactions makes nearly half of them miss.
 const seldom = 1000
 
 // An element is found while it is refreshed: always where the kernel updates it

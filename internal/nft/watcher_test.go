@@ -128,6 +128,9 @@ func TestWatchSets(t *testing.T) {
 	// Declared with another size, which kernels before 6.3 don't give it.
 	k.Nft("table inet filter {\n set web4 { type ipv4_addr; flags timeout; size 8; }\n}")
 	w.want(Event{Kind: SetNew, ID: web4})
+	if s, err := k.reader().Set(web4); err != nil || s.Size != 8 && atLeast(t, 6, 3) {
+		t.Errorf("%+v, %v", s, err)
+	}
 
 	// Deleted and declared again at once.
 	k.Nft("delete set inet filter web4\ntable inet filter {\n set web4 { type ipv4_addr; flags timeout; elements = { 198.18.0.2 timeout 1h }; }\n}")
