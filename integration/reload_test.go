@@ -62,6 +62,9 @@ func TestCorefileReloads(t *testing.T) {
 	if err := n.Reload(reloadCorefile("one.more.test")); err != nil {
 		t.Fatal(err)
 	}
+	lab.Until(t, healLimit, "what has left the configuration is revoked", func() error {
+		return sameKeys(l, "more4", "198.51.100.1")
+	})
 	if err := n.Reload(reloadCorefile("bad..pattern")); err == nil {
 		t.Error("a wrong Corefile was taken over")
 	}
