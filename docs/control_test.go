@@ -32,8 +32,8 @@ func TestControlAPI(t *testing.T) {
 		control.Reason{}, control.Mode{}, control.Why{}, control.Finding{}, control.Event{}, control.Problem{},
 	} {
 		typ := reflect.TypeOf(shape)
-		for i := range typ.NumField() {
-			field, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+		for f := range typ.Fields() {
+			field, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			if !regexp.MustCompile(`\b` + field + `\b`).MatchString(page) {
 				t.Errorf("%s.%s is not in control-api.md", typ.Name(), field)
 			}

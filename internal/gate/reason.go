@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"cmp"
 	"hash/maphash"
 	"net/netip"
 	"sync"
@@ -187,9 +186,6 @@ func (b *binding) crowded(now moment) bool {
 	}
 	return names >= maxReasons
 }
-
-// compareUntil orders reasons by their ends.
-func (r reason) compareUntil(other reason) int { return cmp.Compare(r.until, other.until) }
 
 // pairTable counts each client's pairs.
 type pairTable struct {
