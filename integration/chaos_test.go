@@ -148,7 +148,7 @@ func TestRulesetReloads(t *testing.T) {
 // refused, and is told why; nobody is given an address.
 func TestTableDeletedForFiveSeconds(t *testing.T) {
 	t.Parallel()
-	l, n, run := startChaos(t, chaosCorefile("1s"), chaosTraffic)
+	l, n, run := startChaos(t, chaosCorefile("2s"), chaosTraffic)
 	from := time.Now()
 	l.NFT("delete table inet filter")
 	lab.Until(t, healLimit, "the gateway notices", func() error {
@@ -172,13 +172,22 @@ func TestTableDeletedForFiveSeconds(t *testing.T) {
 	if len(log.Refusals) < chaosTraffic.Clients {
 		t.Errorf("%d answers were refused", len(log.Refusals))
 	}
-	for _, r := range log.Refusals {
-		if r.To.Before(from) || r.From.After(to) {
-			t.Errorf("refused from %v to %v\n%v", r.From, r.To, r.Answer)
-		}
-		refused(t, r.Answer, dns.RcodeServerFailure, dns.ExtendedErrorCodeNotReady)
-	}
+	refusedWhile(t, log, lab.Span{From: from, To: to}, lab.Span{From: noticed, To: back})
 	becomesReadyAgain(t, n)
+}
+
+// refusedWhile fails unless answers were refused only while a set was gone, and
+// with the reason when the gateway knew that from the beginning to the end.
+func refusedWhile(t *testing.T, log lab.TrafficLog, gone, known lab.Span) {
+	t.Helper()
+	for _, r := range log.Refusals {
+		switch {
+		case r.To.Before(gone.From) || r.From.After(gone.To) || r.Answer.Rcode != dns.RcodeServerFailure:
+			t.Errorf("refused from %v to %v\n%v", r.From, r.To, r.Answer)
+		case r.From.After(known.From) && r.To.Before(known.To):
+			refused(t, r.Answer, dns.RcodeServerFailure, dns.ExtendedErrorCodeNotReady)
+		}
+	}
 }
 
 // becomesReadyAgain fails unless `ready` says so soon.
