@@ -12,10 +12,14 @@ import (
 )
 
 // bothWays runs a test with lives extended as the running kernel allows, and as
-// kernels before 6.12 need it: by putting another element in the old one's place.
-// The test begins with what it is given to prepare.
+// kernels before 6.12 need it, by putting another element in the old one's place:
+// but for short tests, which run on such a kernel, too (integration/kernels). The
+// test begins with what it is given to prepare.
 func bothWays(t *testing.T, test func(t *testing.T, prepare func(*realBench))) {
 	t.Run("probed", func(t *testing.T) { test(t, func(*realBench) {}) })
+	if testing.Short() {
+		return
+	}
 	t.Run("before 6.12", func(t *testing.T) {
 		test(t, func(r *realBench) {
 			k := &NFT{Options: nft.Options{NetNS: r.FD()}}

@@ -111,8 +111,11 @@ const seldom = 1000
 // 6.12 have packets look again then.
 func TestLookUpsDuringRefresh(t *testing.T) {
 	onEachKernel(t, asked, func(t *testing.T, k *kernel, w *Writer) {
+		refreshes, enough := 2000, int64(20_000)
+		if testing.Short() {
+			refreshes, enough = 500, 5000
+		}
 		for name, begin := range map[string]func() *lookUps{"packets": k.packets, "requests": k.requests} {
-			const refreshes, enough = 2000, 20_000
 			l := begin()
 			start, n := time.Now(), 0
 			for ; (n < refreshes || l.found.Load() < enough) && !l.ended(); n++ {

@@ -18,14 +18,18 @@ import (
 )
 
 // onEachKernel runs a test with a Writer as the running kernel allows, and with
-// one that has to do as for a kernel before 6.12. In both cases the test begins
-// with the ruleset.
+// one that has to do as for a kernel before 6.12: but for short tests, which run on
+// such a kernel, too (integration/kernels). In both cases the test begins with the
+// ruleset.
 func onEachKernel(t *testing.T, ruleset string, test func(t *testing.T, k *kernel, w *Writer)) {
 	t.Run("probed", func(t *testing.T) {
 		k := newKernel(t)
 		k.Nft(ruleset)
 		test(t, k, k.writer())
 	})
+	if testing.Short() {
+		return
+	}
 	t.Run("before 6.12", func(t *testing.T) {
 		k := newKernel(t)
 		k.Nft(ruleset)
