@@ -7,9 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path"
@@ -26,10 +24,9 @@ const (
 	// limit ends a machine that hangs: several times what it takes where there is
 	// nothing else to do, and within the time that go test allows by itself.
 	limit = 8 * time.Minute
-	// memory is in MiB. With less than 1 GiB the kernel tracks fewer connections
-	// than the tests have (nf_conntrack_init_start). It takes what it uses, some
-	// 300.
-	memory = "1280"
+	// memory is in MiB: twice the file system, as it is given and unpacked, and
+	// the biggest sets. The host gives what is used.
+	memory = "768"
 	// consoleTail is how much of the kernel's messages is worth showing.
 	consoleTail = 4000
 )
@@ -98,20 +95,12 @@ func (m *machine) run(line func([]byte)) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting a machine: %w (make check-deps says what to install)", err)
 	}
-	read := bufio.NewReader(out)
-	for {
-		b, err := read.ReadBytes('\n')
-		if len(b) > 0 {
-			line(b)
-		}
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				cancel()
-			}
-			break
-		}
+	for read := bufio.NewReader(out); err == nil; {
+		var b []byte
+		b, err = read.ReadBytes('\n')
+		line(b)
 	}
-	err = cmd.Wait()
+	err = cmd.Wait() // the port's end, too
 	m.busy = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	switch {
 	case ctx.Err() != nil:
