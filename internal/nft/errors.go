@@ -33,11 +33,22 @@ type Error struct {
 	Set    set.ID
 	Errno  syscall.Errno
 	Detail string // the kernel's own words, usually none (NLMSGERR_ATTR_MSG)
+
+	fickle bool // the element came or went between one look at it and the next
 }
 
 // Error tells what was refused, and why.
 func (e *Error) Error() string {
-	s := fmt.Sprintf("%s: %s: %s", e.Set, e.Kind, explain(e.Errno))
+	return fmt.Sprintf("%s: %s: %s", e.Set, e.Kind, e.Reason())
+}
+
+// Reason tells why, for who says anyway of which set it is. It is the same for
+// all elements that are refused for the same reason.
+func (e *Error) Reason() string {
+	s := explain(e.Errno)
+	if e.fickle {
+		s = "somebody else keeps adding and deleting the element"
+	}
 	if e.Detail != "" {
 		s += " (" + e.Detail + ")"
 	}
@@ -51,7 +62,7 @@ func (e *Error) Unwrap() error { return e.Errno }
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrNoSet:
-		return e.Errno == syscall.ENOENT
+		return e.Errno == syscall.ENOENT && !e.fickle
 	case ErrFull:
 		return e.Errno == syscall.ENFILE
 	}

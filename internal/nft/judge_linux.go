@@ -36,13 +36,14 @@ func (w *Writer) judgeMessage(ops []Op, tasks []task, step int, r refusal) error
 			continue // by the refusal of an earlier step
 		}
 		v := verdictOn(t.kind, w.steps[t.kind][step].message, r.errno, len(tasks) == 1)
-		if v == retry && t.again {
+		fickle := v == retry && t.again
+		if fickle {
 			v = fail
 		}
 		switch v {
 		case fail:
 			op := &ops[t.op]
-			op.Err = &Error{Kind: op.Kind, Set: op.Set, Errno: r.errno, Detail: r.detail}
+			op.Err = &Error{Kind: op.Kind, Set: op.Set, Errno: r.errno, Detail: r.detail, fickle: fickle}
 			t.op = -1
 		case drop:
 			t.op = -1

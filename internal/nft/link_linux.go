@@ -10,11 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// receiveLen is the longest datagram that the kernel makes for a reply, the
-// part of a dump that it fits to the buffer of the last read
-// (netlink_recvmsg). Shorter reads make it walk a big set so much oftener,
+// receiveLen is just more than the longest datagram that the kernel makes, the
+// part of a dump that it fits to the buffer of the last read, less some hundred
+// bytes (netlink_recvmsg). Shorter reads make it walk a big set so much oftener,
 // from the beginning each time (nft_rhash_walk).
 const receiveLen = 32 << 10
+
+// cut tells whether a datagram of n bytes has been cut off to fit into b. It may
+// end with a whole message all the same.
+func cut(n int, b []byte) bool { return n >= len(b) }
 
 // link is a socket with what a conversation over it needs. It is used by one
 // goroutine at a time.
@@ -56,6 +60,8 @@ func (l *link) receive() ([]byte, error) {
 	for {
 		n, err := l.sock.receive(l.in)
 		switch {
+		case err == nil && cut(n, l.in):
+			return nil, broken("reply of nf_tables is cut off: %w", errMalformed)
 		case err == nil && n > 0:
 			return l.in[:n], nil
 		case err == nil:

@@ -124,6 +124,9 @@ func TestRefreshTriesAgainWhenTheElementExpires(t *testing.T) {
 		if failed := times > 1; failed != errors.Is(ops[0].Err, unix.ENOENT) || failed != (ops[0].Err != nil) {
 			t.Errorf("lost %d times: %v", times, ops[0].Err)
 		}
+		if errors.Is(ops[0].Err, ErrNoSet) {
+			t.Errorf("%v: the set is there", ops[0].Err)
+		}
 	}
 }
 

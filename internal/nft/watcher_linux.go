@@ -119,6 +119,8 @@ func (w *Watcher) run() {
 	for {
 		n, err := w.sock.receive(w.in)
 		switch {
+		case err == nil && cut(n, w.in):
+			w.overrun()
 		case err == nil:
 			w.handle(w.in[:n])
 		case errors.Is(err, unix.EINTR):
@@ -165,7 +167,6 @@ func (w *Watcher) handle(b []byte) {
 	for len(b) > 0 {
 		m, rest, ok := nextMessage(b)
 		if !ok {
-			// Cut off, being longer than any that the kernel is known to send.
 			w.overrun()
 			return
 		}
