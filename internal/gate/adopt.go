@@ -23,13 +23,21 @@ func (k *keeper) read(ks *kernelSet) {
 	if vanished(err) {
 		err = nft.ErrNoSet // who tells of it names the set
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case ends(err):
+		k.fail(l, err)
+		return
+	case vanished(err) || errors.Is(err, nft.ErrUnusable):
 		ks.retryAt = k.now() + retryMax
-		st := ks.lose(k.now(), err)
-		if !vanished(err) && !errors.Is(err, nft.ErrUnusable) {
-			k.fail(l, err)
-		} else if info.Known {
+		if st := ks.lose(k.now(), err); info.Known {
 			k.learn(ks, st, info.Layout) // it concerns one family only
+		}
+		return
+	default:
+		ks.stale.Store(true) // and tried again soon
+		if before.err != nil {
+			ks.lose(k.now(), err)
 		}
 		return
 	}
@@ -75,12 +83,13 @@ func (k *keeper) adopt(l *link, ks *kernelSet, info nft.Set) {
 	switch {
 	case vanished(err):
 		ks.lose(k.now(), nft.ErrNoSet)
-	case errors.Is(err, nft.ErrInterrupted):
-		// Somebody keeps changing the ruleset. That is this set's trouble alone.
+	case err != nil && ends(err):
+		k.fail(l, err)
+	case err != nil:
+		// Somebody keeps changing the ruleset, or there is no memory. That is
+		// this set's trouble alone.
 		ks.lose(k.now(), err)
 		ks.stale.Store(true)
-	case err != nil:
-		k.fail(l, err)
 	case ks.lost.Load():
 		ks.stale.Store(true)
 	default:

@@ -3,6 +3,7 @@ package gate
 import (
 	"fmt"
 	"net/netip"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -155,33 +156,71 @@ func TestFlushWhileAnotherSetIsRead(t *testing.T) {
 	}
 }
 
-// A reading that others keep interrupting is that set's trouble: the session and
-// the other sets stay, and it is tried again soon.
-func TestInterruptedReadingCostsItsSetOnly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel()
-		k.declare(app4, v4, 0)
-		k.dumpErr = func(id set.ID) error {
+// A reading that others keep interrupting, or for which there is no memory, is
+// that set's trouble: the session and the other sets stay, and it is tried again
+// soon.
+func TestFailedReadingCostsItsSetOnly(t *testing.T) {
+	of4 := func(err error) func(set.ID) error {
+		return func(id set.ID) error {
 			if id == web4 {
-				return fmt.Errorf("reading %s: %w", id, nft.ErrInterrupted)
+				return fmt.Errorf("reading %s: %w", id, err)
 			}
 			return nil
 		}
-		b := start(t, k, newRule("web", []set.ID{web4}), newRule("app", []set.ID{app4}))
-		k.declare(web4, v4, 0)
+	}
+	for name, fail := range map[string]func(k *fakeKernel){
+		"interrupted":                   func(k *fakeKernel) { k.dumpErr = of4(nft.ErrInterrupted) },
+		"no memory for elements":        func(k *fakeKernel) { k.dumpErr = of4(syscall.ENOMEM) },
+		"no memory for the declaration": func(k *fakeKernel) { k.setErr = of4(syscall.ENOMEM) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel()
+				k.declare(app4, v4, 0)
+				fail(k)
+				b := start(t, k, newRule("web", []set.ID{web4}), newRule("app", []set.ID{app4}))
+				k.declare(web4, v4, 0)
+				time.Sleep(2 * tick)
+				b.only("app")
+				if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised {
+					t.Errorf("%v %v", q.Fates[0], q.Causes)
+				}
+				if opened, _ := k.sessions(); opened != 1 {
+					t.Errorf("%d sessions", opened)
+				}
+				if p := b.gate.Problems(); len(p) != 1 || p[0].Set != web4 {
+					t.Errorf("problems %v", p)
+				}
+				k.change(func() { k.dumpErr, k.setErr = nil, nil })
+				time.Sleep(tick + tick/2)
+				b.only("web")
+				if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised {
+					t.Errorf("afterwards: %v %v", q.Fates[0], q.Causes)
+				}
+			})
+		})
+	}
+}
+
+// A set that was only to be looked at again stays as it is when that fails.
+func TestFailedLookCostsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 5)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		k.change(func() {
+			k.setErr = func(set.ID) error { return syscall.ENOMEM }
+			k.sets[web4].info.Size = 7
+		})
+		k.tell(nft.Event{Kind: nft.SetNew, ID: web4})
 		time.Sleep(2 * tick)
-		b.only("app")
-		if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised {
-			t.Errorf("%v %v", q.Fates[0], q.Causes)
+		if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised || len(b.gate.Problems()) > 0 {
+			t.Errorf("%v %v", q.Fates, b.gate.Problems())
 		}
-		if opened, _ := k.sessions(); opened != 1 {
-			t.Errorf("%d sessions", opened)
-		}
-		k.change(func() { k.dumpErr = nil })
-		time.Sleep(tick + tick/2)
-		b.only("web")
-		if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised {
-			t.Errorf("once nobody interrupts: %v %v", q.Fates[0], q.Causes)
+		k.change(func() { k.setErr = nil })
+		time.Sleep(2 * tick)
+		if size := b.gate.Stats().Sets[0].Size; size != 7 {
+			t.Errorf("it has room for %d", size)
 		}
 	})
 }

@@ -47,9 +47,10 @@ func (k *keeper) audit(now moment) {
 	suspects := make(map[*kernelSet]bool)
 	for ks, s := range k.samples(now) {
 		switch missing, err := k.missing(l, ks, s); {
-		case err != nil:
+		case err != nil && ends(err):
 			k.fail(l, err)
 			return
+		case err != nil: // the next audit may fare better
 		case !missing:
 		case k.suspects[ks]:
 			k.watch.Lost()

@@ -3,6 +3,7 @@ package gate
 import (
 	"fmt"
 	"net/netip"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,18 +84,23 @@ func TestAuditFindsNothing(t *testing.T) {
 	})
 }
 
-// An audit that can't be made ends the session, as any failed reading does.
-func TestAuditOfADeadSession(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel()
-		k.declare(web4, v4, 0)
-		b := start(t, k, newRule("web", []set.ID{web4}))
-		b.ask("www.example.com.", time.Minute, addr1)
-		k.change(func() { k.getErr = errBoom })
-		time.Sleep(auditEvery + tick)
-		k.change(func() { k.getErr = nil })
-		if opened, closed := k.sessions(); opened != 2 || closed != 1 {
-			t.Errorf("%d sessions opened, %d closed", opened, closed)
-		}
-	})
+// An audit whose socket breaks ends the session, as any such reading does; one for
+// which there is no memory doesn't.
+func TestAuditFails(t *testing.T) {
+	for err, sessions := range map[error]int{errBoom: 2, syscall.ENOMEM: 1} {
+		t.Run(err.Error(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel()
+				k.declare(web4, v4, 0)
+				b := start(t, k, newRule("web", []set.ID{web4}))
+				b.ask("www.example.com.", time.Minute, addr1)
+				k.change(func() { k.getErr = err })
+				time.Sleep(auditEvery + tick)
+				k.change(func() { k.getErr = nil })
+				if opened, closed := k.sessions(); opened != sessions || closed != sessions-1 {
+					t.Errorf("%d sessions opened, %d closed", opened, closed)
+				}
+			})
+		})
+	}
 }

@@ -2,7 +2,7 @@ package gate
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"maps"
 	"net/netip"
 	"sync"
@@ -43,6 +43,7 @@ type fakeKernel struct {
 	news      []*tidings    // those that are told late, since the beginning
 	commits   int
 	opened    int
+	openings  []time.Time // of sessions, or tries to open one
 	closed    int
 	deleted   int
 	cut       int // refreshes that made a life shorter
@@ -50,6 +51,7 @@ type fakeKernel struct {
 	killed    []conntrack.Flow
 	asked     int // keys, by Get
 	getErr    error
+	setErr    func(set.ID) error
 }
 
 // fakeSession tells one event at a time and, as the real one, waits in Close
@@ -258,6 +260,7 @@ func (k *fakeKernel) Open(events func(nft.Event)) (Session, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.opened++
+	k.openings = append(k.openings, time.Now())
 	if k.openErr != nil {
 		return nil, k.openErr
 	}
@@ -406,6 +409,11 @@ func (k *fakeKernel) Set(id set.ID) (nft.Set, error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.setErr != nil {
+		if err := k.setErr(id); err != nil {
+			return nft.Set{}, err
+		}
+	}
 	s := k.sets[id]
 	if s == nil {
 		return nft.Set{}, nft.ErrNoSet
@@ -475,7 +483,7 @@ var (
 	splitNet = netip.MustParseAddr("172.16.0.1")
 )
 
-var errBoom = errors.New("boom")
+var errBoom = fmt.Errorf("%w: boom", nft.ErrBroken)
 
 // newRule is a rule for *.example.com into ids, of which the Corefile gives no
 // types, with change applied.
@@ -587,6 +595,7 @@ type counter struct {
 	commits, elements, held, refused int
 	healed, foreign, overruns        int
 	revoked, killed, lost            int
+	errnos                           map[string]int
 }
 
 func (c *counter) add(n *int, by int) {
@@ -601,12 +610,21 @@ func (c *counter) get(n *int) int {
 	return *n
 }
 
+func (c *counter) Refused(errno string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused++
+	if c.errnos == nil {
+		c.errnos = make(map[string]int)
+	}
+	c.errnos[errno]++
+}
+
 func (c *counter) Commit(elements int, _ time.Duration) {
 	c.add(&c.commits, 1)
 	c.add(&c.elements, elements)
 }
 func (c *counter) Held(time.Duration) { c.add(&c.held, 1) }
-func (c *counter) Refused(string)     { c.add(&c.refused, 1) }
 func (c *counter) Healed(n int)       { c.add(&c.healed, n) }
 func (c *counter) Foreign(string)     { c.add(&c.foreign, 1) }
 func (c *counter) Overrun()           { c.add(&c.overruns, 1) }

@@ -52,7 +52,8 @@ type Kernel interface {
 type Session interface {
 	// Commit writes ops in one batch, acknowledged when it returns. An op that
 	// the kernel refused has its Err set, and costs only itself. The returned
-	// error tells that the whole batch failed; the session is then closed.
+	// error tells that the batch failed as a whole, or the rest of it, whose ops
+	// all have it: nothing of that was done, unless it is an nft.ErrBroken.
 	Commit(ops []nft.Op) error
 	// Set reads one set; nft.ErrNoSet if there is none.
 	Set(id set.ID) (nft.Set, error)
@@ -88,6 +89,7 @@ type Gate struct {
 	bindings atomic.Int64 // in all shards
 	held     atomic.Int64 // answers that wait
 	commits  atomic.Int64 // so far
+	sending  atomic.Int64 // the moment since when a commit is under way; 0: none is
 	released atomic.Bool  // a set has left the configuration
 	version  atomic.Int64 // of the list of instances; Gate.mu is held when one is added
 

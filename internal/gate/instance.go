@@ -1,9 +1,11 @@
 package gate
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
@@ -185,9 +187,25 @@ func (p Problem) String() string {
 	return fmt.Sprintf("rule %s: set %s: %v", p.Rule.Name, p.Set, p.Err)
 }
 
+// stalledAfter is how long a commit may take until that is a problem: longer than
+// the transaction of any ruleset that is not out of the ordinary.
+const stalledAfter = 5 * time.Second
+
+var (
+	errStalled  = errors.New("a write has been waiting for nftables for some time, behind another program's transaction")
+	errUnproven = errors.New("nftables failed a moment ago")
+)
+
 // Problems lists what keeps the active rules from being ready. It is empty when
 // every set of every rule can be fed.
 func (g *Gate) Problems() []Problem {
+	now := g.now()
+	since := moment(g.sending.Load())
+	stalled := since > 0 && now-since >= stalledAfter
+	var unproven *error
+	if l := g.session.Load(); l != nil {
+		unproven = l.unproven.Load()
+	}
 	g.mu.Lock()
 	instances := slices.Clone(g.instances)
 	g.mu.Unlock()
@@ -201,7 +219,13 @@ func (g *Gate) Problems() []Problem {
 			seen[rs.rule.Name] = true
 			for n := range rs.sets {
 				err := rs.check(n, rs.sets[n].state.Load())
-				if t := rs.sets[n].trouble.Load(); err == nil && t != nil && g.now()-t.at < troubleFor {
+				switch t := rs.sets[n].trouble.Load(); {
+				case err != nil:
+				case stalled:
+					err = errStalled
+				case unproven != nil:
+					err = fmt.Errorf("%w: %w", errUnproven, *unproven)
+				case t != nil && now-t.at < troubleFor:
 					err = t.err
 				}
 				if err != nil {

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,8 @@ const (
 type link struct {
 	Session
 	failure atomic.Pointer[error] // why it is to be closed
+	// unproven is why the last session ended, nil once this one has worked.
+	unproven atomic.Pointer[error]
 }
 
 // keep is the keeper: one goroutine that opens the session, reads and adopts
@@ -63,8 +66,9 @@ func (g *Gate) keep() {
 // keeper is the keeper's own state.
 type keeper struct {
 	*Gate
-	link     *link // the session that was opened last, nil once it is closed
-	openedAt moment
+	link     *link         // the session that was opened last, nil once it is closed
+	failure  *error        // of the one before it, nil if there was none
+	openedAt moment        // or tried to
 	openAt   moment        // not before
 	pause    time.Duration // before the next try to open
 	ticker   *time.Ticker
@@ -89,10 +93,10 @@ func (k *keeper) turn() <-chan time.Time {
 	k.tidy(now)
 	if k.session.Load() == nil {
 		if l := k.link; l != nil {
-			k.link = nil
+			k.link, k.failure = nil, l.failure.Load()
 			_ = l.Close() // it failed already
 			k.backOff(now)
-			k.trouble(*l.failure.Load())
+			k.trouble(*k.failure)
 		}
 		if now < k.openAt || !k.connect(now) {
 			k.settled()
@@ -101,6 +105,7 @@ func (k *keeper) turn() <-chan time.Time {
 	}
 	if k.told != "" && now-k.openedAt >= lasting {
 		k.told = ""
+		k.link.unproven.Store(nil)
 		k.log.Infof("nftables can be reached again")
 	}
 	for _, ks := range k.known() {
@@ -196,7 +201,9 @@ func (k *keeper) backOff(now moment) {
 
 // connect opens a session; every set is then to be read.
 func (k *keeper) connect(now moment) bool {
+	k.openedAt = now
 	l := new(link)
+	l.unproven.Store(k.failure)
 	session, err := k.kernel.Open(func(e nft.Event) { k.hear(l, e) })
 	if err != nil {
 		k.watch.Refused(nft.ErrnoName(err))
@@ -208,7 +215,7 @@ func (k *keeper) connect(now moment) bool {
 		return false
 	}
 	l.Session = session
-	k.link, k.openedAt = l, now
+	k.link = l
 	for _, ks := range k.known() {
 		ks.stale.Store(true)
 	}
@@ -270,20 +277,34 @@ func (k *keeper) report() {
 	}
 	now := make(map[problemKey]string)
 	for _, p := range k.Problems() {
-		if errors.Is(p.Err, errUnread) {
-			continue // a moment's matter
-		}
 		at, text := problemKey{p.Rule.Name, p.Set}, p.Err.Error()
-		if now[at] = text; k.problems[at] != text {
-			k.log.Errorf("%v", p)
+		known, had := k.problems[at]
+		switch {
+		case !errors.Is(p.Err, errUnread) && !errors.Is(p.Err, errUnproven):
+			if now[at] = text; known != text {
+				k.log.Errorf("%v", p)
+			}
+		case had: // that is a moment's matter
+			now[at] = known
 		}
 	}
 	for at := range k.problems {
 		if _, still := now[at]; !still {
-			k.log.Infof("rule %s: set %s can be fed again", at.rule, at.set)
+			k.log.Infof("rule %s: set %s %s", at.rule, at.set, k.relieved(at.set))
 		}
 	}
 	k.problems = now
+}
+
+// relieved says why a set is no problem any more. A refusal may just be long ago.
+func (k *keeper) relieved(id set.ID) string {
+	k.mu.Lock()
+	ks := k.sets[id]
+	k.mu.Unlock()
+	if ks != nil && ks.trouble.Swap(nil) != nil {
+		return fmt.Sprintf("has refused nothing for %v", troubleFor)
+	}
+	return "can be fed again"
 }
 
 type problemKey struct {

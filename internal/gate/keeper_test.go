@@ -369,10 +369,10 @@ func TestLogTellsOfChangesOnce(t *testing.T) {
 		k.change(func() { k.openErr, k.commitErr = syscall.EPERM, errBoom })
 		b.ask("new.example.com.", time.Minute, netip.MustParseAddr("198.51.100.3"))
 		time.Sleep(time.Minute)
-		log.expect(t, "no access to nftables, rules are not ready: boom", "no access to nftables, rules are not ready: operation not permitted")
+		log.expect(t, "no access to nftables, rules are not ready: broken netlink socket: boom", "no access to nftables, rules are not ready: operation not permitted")
 		k.change(func() { k.openErr, k.commitErr = nil, nil })
 		time.Sleep(time.Minute)
-		log.expect(t, "rule app: set inet filter app4 can be fed again", "nftables can be reached again")
+		log.expect(t, "nftables can be reached again", "rule app: set inet filter app4 can be fed again")
 	})
 }
 

@@ -166,4 +166,4 @@ var things = map[string]func(*model, step){
 }
 
 // there tells whether there is such a set.
-func (m *model) there(id set.ID) bool { return m.sets[id] != nil }
+func (k *fakeKernel) there(id set.ID) bool { return k.sets[id] != nil }

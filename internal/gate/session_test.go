@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -39,6 +40,54 @@ func TestSessionIsReopened(t *testing.T) {
 			t.Errorf("it works again: %v", q.Fates[0])
 		}
 	})
+}
+
+// Another session is tried at once after one that lasted, and ever later after
+// those that didn't, whether they could not be opened or failed with the first
+// commit.
+func TestPausesBetweenSessions(t *testing.T) {
+	ms := func(all ...int) (want []time.Duration) {
+		for _, n := range all {
+			want = append(want, time.Duration(n)*time.Millisecond)
+		}
+		return want
+	}
+	for name, test := range map[string]struct {
+		fail func(*fakeKernel)
+		want []time.Duration
+	}{
+		"can't be opened": {func(k *fakeKernel) { k.commitErr, k.openErr = errBoom, errBoom }, ms(100, 200, 400, 800, 1600, 3200, 5000, 5000)},
+		"can't commit":    {func(k *fakeKernel) { k.commitErr = errBoom }, ms(100, 200, 400, 800, 1600, 3200, 5000, 5000)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel()
+				k.declare(web4, v4, 0)
+				b := start(t, k, newRule("web", []set.ID{web4}, func(r *rule.Rule) { r.Wait = time.Hour }))
+				for range 2 { // the second time after a session that lasted
+					time.Sleep(2*lasting + tick/2)
+					k.change(func() { test.fail(k); k.openings = []time.Time{time.Now()} })
+					q := make(chan *Question)
+					go func() { q <- b.ask("new.example.com.", 10*time.Hour, addr1) }()
+					time.Sleep(20 * time.Second)
+					var pauses []time.Duration
+					k.change(func() {
+						k.relent()
+						for i := range len(k.openings) - 1 {
+							pauses = append(pauses, k.openings[i+1].Sub(k.openings[i]))
+						}
+					})
+					if !slices.Equal(pauses, test.want) {
+						t.Errorf("pauses %v, want %v", pauses, test.want)
+					}
+					if q := <-q; q.Fates[0] != Promised {
+						t.Errorf("%v %v", q.Fates, q.Causes)
+					}
+					time.Sleep(11 * time.Hour)
+				}
+			})
+		})
+	}
 }
 
 func TestKernelOutOfReach(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/namewall/namewall/internal/nft"
 	"github.com/namewall/namewall/internal/set"
@@ -68,17 +67,6 @@ var (
 	errLayout    = errors.New("the set's type differs from the Corefile's")
 	errForgotten = errors.New("no rule feeds the set any more")
 )
-
-// trouble is an error that the kernel has with single elements of a set, such as
-// its being full.
-type trouble struct {
-	err error
-	at  moment
-}
-
-// troubleFor is how long a refusal counts as the set's state when nothing has
-// been written since.
-const troubleFor = 30 * time.Second
 
 // become puts next in place of old, wakes who waited for a change, and returns
 // the new state. If old is no longer the state, something has happened in

@@ -15,11 +15,6 @@ import (
 // the kernel takes it for expired: a tick, and the wait for a batch.
 const kernelExtra = 5 * time.Second
 
-// fullPause is how long newcomers are refused without a try after the kernel
-// said that a set is full. Its collector runs every second when no commit
-// disturbs it, and a set that is full is tried by every fresh answer.
-const fullPause = time.Second
-
 var (
 	errClosed = errors.New("namewall is shutting down")
 	// errOvertaken: the set has changed since the write was queued. Whoever
@@ -48,24 +43,16 @@ func (g *Gate) commit(b *batch, ops []nft.Op) []nft.Op {
 			ops = append(ops, w.op(start))
 		}
 	}
-	var failed error
 	if len(ops) > 0 {
-		failed = g.send(ops)
+		g.send(ops)
 	}
 	now := g.now()
 	next := 0
 	for i := range b.writes {
 		w := &b.writes[i]
 		if !w.skip {
-			w.found = ops[next].Found
-			if w.err = ops[next].Err; w.err == nil {
-				w.err = failed
-			}
-			if w.err == nil {
-				g.accepted(w)
-			} else if failed == nil {
-				g.refused(w, now)
-			}
+			w.found, w.err = ops[next].Found, ops[next].Err
+			g.outcome(w, now)
 			next++
 		}
 		g.settle(b, int32(i), now)
@@ -130,22 +117,29 @@ func (w *write) op(now moment) nft.Op {
 	return op
 }
 
-// send commits ops. An error that concerns the batch as a whole ends the
-// session.
-func (g *Gate) send(ops []nft.Op) error {
+// send commits ops, each of which then has its outcome.
+func (g *Gate) send(ops []nft.Op) {
 	session := g.session.Load()
 	if session == nil {
-		return errOvertaken
+		for i := range ops {
+			ops[i].Err = errOvertaken
+		}
+		return
 	}
 	start := g.now()
+	g.sending.Store(int64(start))
 	err := session.Commit(ops)
+	g.sending.Store(0)
 	g.commits.Add(1)
 	g.watch.Commit(len(ops), g.now()-start)
-	if err != nil {
-		g.watch.Refused(nft.ErrnoName(err))
+	if err == nil {
+		session.unproven.Store(nil)
+		return
+	}
+	g.watch.Refused(nft.ErrnoName(err))
+	if ends(err) {
 		g.fail(session, err)
 	}
-	return err
 }
 
 // settle notes in the binding what the kernel said of a write.
@@ -250,33 +244,5 @@ func (g *Gate) promise(own *binding, w *write, now moment) {
 		if sub := own.reasons[i].subject; sub.name != "" {
 			g.names.keep(sub, own.addr(), own.until)
 		}
-	}
-}
-
-// refused draws the consequences of one element's error beyond its own answer.
-func (g *Gate) refused(w *write, now moment) {
-	g.watch.Refused(nft.ErrnoName(w.err))
-	ks := w.binding.set
-	if errors.Is(w.err, nft.ErrNoSet) {
-		// Its deletion has overtaken the event that tells of it, and that wakes
-		// the keeper. If there is none, the keeper looks at its next tick.
-		if st := ks.state.Load(); st.err == nil && st.epoch == w.epoch && ks.become(st, st.lost(now, nft.ErrNoSet)) != nil {
-			ks.stale.Store(true)
-		}
-		return
-	}
-	err := w.err
-	if errors.Is(err, nft.ErrFull) {
-		err = nft.ErrFull // who tells of it names the set
-		ks.fullUntil.Store(int64(now + fullPause))
-	}
-	ks.trouble.Store(&trouble{err, now})
-}
-
-// accepted ends a set's trouble, if it had any. An extension proves nothing of
-// a set that is full.
-func (g *Gate) accepted(w *write) {
-	if ks := w.binding.set; w.kind == newcomer && ks.trouble.Load() != nil {
-		ks.trouble.Store(nil)
 	}
 }

@@ -119,10 +119,12 @@ func batchError(r refusal) error {
 // ErrnoName is the name of the errno in err, "ENOENT", for a metric's label:
 // "other" if there is none, or none with a name.
 func ErrnoName(err error) string {
-	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		if name := unix.ErrnoName(errno); name != "" {
-			return name
-		}
+	errno, _ := errors.AsType[syscall.Errno](err)
+	if errno == unix.EOPNOTSUPP {
+		return "EOPNOTSUPP" // the kernel's name for it; ENOTSUP has the same number
+	}
+	if name := unix.ErrnoName(errno); name != "" {
+		return name
 	}
 	return "other"
 }
