@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -391,6 +392,13 @@ func (k *fakeKernel) Get(of nft.Set, keys ...set.Key) ([]nft.Element, error) {
 		}
 	}
 	return found, nil
+}
+
+// ended are the flows whose connections were to be ended so far.
+func (k *fakeKernel) ended() []conntrack.Flow {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.killed)
 }
 
 func (k *fakeKernel) Kill(flows []conntrack.Flow) (int, error) {

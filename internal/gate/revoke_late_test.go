@@ -32,8 +32,8 @@ func TestKillWithoutAnElement(t *testing.T) {
 				old.Stop()
 				lose(k)
 				time.Sleep(settling + 2*tick)
-				if len(k.killed) != 1 {
-					t.Errorf("ended were %v", k.killed)
+				if len(k.ended()) != 1 {
+					t.Errorf("ended were %v", k.ended())
 				}
 			})
 		})
@@ -52,8 +52,8 @@ func TestKillSparesWhatOthersLetThrough(t *testing.T) {
 		k.put(app4, key4(addr1), 0)
 		synctest.Wait()
 		b.reload(app())
-		if len(k.killed) != 0 {
-			t.Errorf("ended were %v", k.killed)
+		if len(k.ended()) != 0 {
+			t.Errorf("ended were %v", k.ended())
 		}
 	})
 }
@@ -132,8 +132,8 @@ func TestWhatComesBackAtOnceStays(t *testing.T) {
 			time.Sleep(settling / 4)
 		}
 		time.Sleep(2 * lastAnswers)
-		if k.life(web4, key4(addr1)) == 0 || len(k.killed) > 0 {
-			t.Errorf("gone, ended were %v", k.killed)
+		if k.life(web4, key4(addr1)) == 0 || len(k.ended()) > 0 {
+			t.Errorf("gone, ended were %v", k.ended())
 		}
 	})
 }
@@ -263,7 +263,7 @@ func TestChoiceInTheStateFile(t *testing.T) {
 		restart(t, b, newRule("new", []set.ID{web4}))
 		time.Sleep(settling)
 		if k.life(web4, key4(addr1)) == 0 {
-			t.Errorf("deleted, ended were %v: the rule said keep when it was written", k.killed)
+			t.Errorf("deleted, ended were %v: the rule said keep when it was written", k.ended())
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -283,8 +283,8 @@ func TestChoiceInTheStateFile(t *testing.T) {
 		k.change(func() { k.openErr = nil })
 		restart(t, &bench{fakeKernel: k, gate: second}, newRule("new", []set.ID{web4}))
 		time.Sleep(settling)
-		if k.life(web4, key4(addr1)) != 0 || len(k.killed) == 0 {
-			t.Errorf("%v left, ended were %v", k.life(web4, key4(addr1)), k.killed)
+		if k.life(web4, key4(addr1)) != 0 || len(k.ended()) == 0 {
+			t.Errorf("%v left, ended were %v", k.life(web4, key4(addr1)), k.ended())
 		}
 	})
 }

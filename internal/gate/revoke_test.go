@@ -104,8 +104,8 @@ func TestRevokeOnReload(t *testing.T) {
 					if test.ends && choice == rule.RevokeKill {
 						want = 1
 					}
-					if len(k.killed) != want {
-						t.Errorf("connections ended: %v", k.killed)
+					if len(k.ended()) != want {
+						t.Errorf("connections ended: %v", k.ended())
 					}
 					if test.ends {
 						k.flush(web4)
@@ -333,8 +333,8 @@ func TestKill(t *testing.T) {
 					t.Fatalf("%v %v", q.Fates, q.Causes)
 				}
 				b.reload(stays...)
-				if fmt.Sprint(k.killed) != fmt.Sprint(test.want) {
-					t.Errorf("%v, want %v", k.killed, test.want)
+				if fmt.Sprint(k.ended()) != fmt.Sprint(test.want) {
+					t.Errorf("%v, want %v", k.ended(), test.want)
 				}
 				if n := b.seen.get(&b.seen.killed); n != len(test.want) {
 					t.Errorf("%d counted", n)
@@ -367,8 +367,8 @@ func TestRevokeOnStart(t *testing.T) {
 					if want := now.Name == "new" && choice != rule.RevokeKeep; gone != want {
 						t.Errorf("gone: %v, want %v", gone, want)
 					}
-					if want := now.Name == "new" && choice == rule.RevokeKill; len(k.killed) > 0 != want {
-						t.Errorf("connections ended: %v", k.killed)
+					if want := now.Name == "new" && choice == rule.RevokeKill; len(k.ended()) > 0 != want {
+						t.Errorf("connections ended: %v", k.ended())
 					}
 					if k.life(web4, key4(addr2)) == 0 {
 						t.Error("somebody else's element is gone")
