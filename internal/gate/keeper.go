@@ -275,8 +275,12 @@ func (k *keeper) report() {
 			k.log.Infof("set %s: deleted %d elements that no rule gives any more", ks.id, n)
 		}
 	}
+	problems := k.Problems()
+	if k.session.Load() == nil {
+		return // it has just failed, of which the next turn tells, once for all sets
+	}
 	now := make(map[problemKey]string)
-	for _, p := range k.Problems() {
+	for _, p := range problems {
 		at, text := problemKey{p.Rule.Name, p.Set}, p.Err.Error()
 		known, had := k.problems[at]
 		switch {
