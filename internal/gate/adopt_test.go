@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"syscall"
@@ -188,7 +189,7 @@ func TestFailedReadingCostsItsSetOnly(t *testing.T) {
 				if opened, _ := k.sessions(); opened != 1 {
 					t.Errorf("%d sessions", opened)
 				}
-				if p := b.gate.Problems(); len(p) != 1 || p[0].Set != web4 {
+				if p := b.gate.Problems(); len(p) != 1 || p[0].Set != web4 || errors.Is(p[0].Err, errUnread) {
 					t.Errorf("problems %v", p)
 				}
 				k.change(func() { k.dumpErr, k.setErr = nil, nil })
@@ -200,6 +201,51 @@ func TestFailedReadingCostsItsSetOnly(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A reading whose socket breaks ends the session.
+func TestReadingBreaks(t *testing.T) {
+	for name, fail := range map[string]func(k *fakeKernel){
+		"of elements":        func(k *fakeKernel) { k.dumpErr = func(set.ID) error { return errBoom } },
+		"of the declaration": func(k *fakeKernel) { k.setErr = func(set.ID) error { return errBoom } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel()
+				k.declare(web4, v4, 0)
+				b := start(t, k, newRule("web", []set.ID{web4}))
+				k.change(func() { fail(k) })
+				k.tell(nft.Event{Kind: nft.SetChanged, ID: web4})
+				synctest.Wait()
+				k.change(func() { k.dumpErr, k.setErr = nil, nil })
+				time.Sleep(2 * retryMin)
+				if opened, closed := k.sessions(); opened != 2 || closed != 1 {
+					t.Errorf("%d sessions opened, %d closed", opened, closed)
+				}
+				if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised {
+					t.Errorf("%v %v", q.Fates, q.Causes)
+				}
+			})
+		})
+	}
+}
+
+// A set that refuses elements is looked at again: its declaration may say why.
+func TestRefusalIsExplained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		k.change(func() { // which no event tells
+			k.sets[web4].info.Constant = true
+			k.refuseElements(syscall.EBUSY)
+		})
+		b.ask("www.example.com.", time.Minute, addr1)
+		time.Sleep(2 * tick)
+		if p := b.gate.Problems(); len(p) != 1 || !errors.Is(p[0].Err, nft.ErrUnusable) {
+			t.Errorf("%v", p)
+		}
+	})
 }
 
 // A set that was only to be looked at again stays as it is when that fails.

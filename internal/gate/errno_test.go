@@ -250,3 +250,24 @@ func TestReactionsAreDocumented(t *testing.T) {
 		t.Errorf("docs/architecture.md lacks\n%s", table)
 	}
 }
+
+// A refusal that nothing has followed is forgotten after a while, which the log
+// doesn't take for a success.
+func TestRefusalIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, log := newFakeKernel(), new(lines)
+		k.declare(web4, v4, 0)
+		b := &bench{fakeKernel: k}
+		b.gate = New(Options{Kernel: k, Log: log})
+		defer b.gate.Close()
+		b.load(newRule("web", []set.ID{web4}))
+		k.change(func() { k.refuseElements(syscall.EPERM) })
+		b.ask("www.example.com.", time.Minute, addr1)
+		time.Sleep(troubleFor + 2*tick)
+		if p := b.gate.Problems(); len(p) > 0 {
+			t.Errorf("%v", p)
+		}
+		log.expect(t, "rule web: set inet filter web4: "+(&nft.Error{Errno: syscall.EPERM}).Reason(),
+			"rule web: set inet filter web4 has refused nothing for 30s")
+	})
+}

@@ -251,6 +251,9 @@ func TestFullSetRefusesNewcomersOnly(t *testing.T) {
 		if q := b.ask("www.example.com.", 2*time.Hour, addr1); q.Fates[0] != Promised {
 			t.Errorf("a refresh: %v", q.Fates)
 		}
+		if p := b.gate.Problems(); len(p) != 1 {
+			t.Errorf("a refresh makes no room: %v", p)
+		}
 		if s := b.gate.Stats().Sets[0]; s.Used != 1 || s.Size != 1 {
 			t.Errorf("%+v", s)
 		}
@@ -281,6 +284,12 @@ func TestOneBadElementCostsItself(t *testing.T) {
 		}
 		if n := b.gate.Stats().Bindings; n != 1 {
 			t.Errorf("%d bindings", n)
+		}
+		if p := b.gate.Problems(); len(p) != 1 {
+			t.Errorf("problems %v", p)
+		}
+		if b.ask("www.example.com.", 5*time.Hour, addr1); len(b.gate.Problems()) > 0 {
+			t.Errorf("the set takes elements: %v", b.gate.Problems())
 		}
 	})
 }
