@@ -31,7 +31,8 @@ type tuple struct {
 }
 
 // decode reads the body of a message about an entry. It reports false for what
-// isn't one that can be named exactly.
+// isn't one that can be named exactly. Of an attribute that is there twice the
+// last counts, as for the kernel (nla_parse).
 func decode(b []byte) (e entry, ok bool) {
 	const genmsg = 4
 	if len(b) < genmsg {
@@ -46,8 +47,10 @@ func decode(b []byte) (e entry, ok bool) {
 		switch a.Type() {
 		case attrTupleOrig:
 			a.Do(keep(&e.tuple))
+			orig = tuple{}
 			a.Nested(orig.decode)
 		case attrTupleReply:
+			reply = tuple{}
 			a.Nested(reply.decode)
 		case attrID:
 			a.Do(keep(&e.id))

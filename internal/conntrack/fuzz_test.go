@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -50,6 +51,22 @@ func read(t testing.TB, path string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// An entry is deleted by what it was taken for: the last of two tuples, which
+// here has no address.
+func TestDecodeTakesTheLastTuple(t *testing.T) {
+	line, _, _ := strings.Cut(read(t, "testdata/entries"), "\n")
+	b, err := hex.DecodeString(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := decode(b); !ok {
+		t.Fatal("the entry alone is refused")
+	}
+	if e, ok := decode(appendAttribute(b, attrTupleOrig|netlink.Nested, nil)); ok {
+		t.Errorf("%+v has another tuple's addresses", e)
+	}
 }
 
 // The bytes that the kernel is sent for an address.
