@@ -39,12 +39,12 @@ type part struct {
 }
 
 // gives tells whether the rule of that name, as it is configured now, puts the
-// key into its set for name, whoever asks. Without a name it tells whether it
-// may be for some name. What belongs to the gateway itself is not asked: that
-// is no matter of the configuration.
-func (c *configured) gives(p *part, ruleName, name string) bool {
+// key into its set for what asks for it: for a name, whoever asks. Without a name
+// it tells whether it may be for some name. What belongs to the gateway itself is
+// not asked: that is no matter of the configuration.
+func (c *configured) gives(p *part, ruleName string, origin rule.Origin, name string) bool {
 	r := c.rules[ruleName]
-	if r == nil || !feeds(r, p) || r.Policy.Judge(p.addr, rule.Site{DNS64: c.site.DNS64}) != rule.Admit {
+	if r == nil || !feeds(r, p) || origin != rule.ByName || r.Policy.Judge(p.addr, rule.Site{DNS64: c.site.DNS64}) != rule.Admit {
 		return false
 	}
 	if name == "" {

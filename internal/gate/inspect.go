@@ -29,7 +29,8 @@ type Entry struct {
 // Why is a reason for an element.
 type Why struct {
 	Rule   string
-	Name   string // "": names of the rule beyond those that are kept
+	Origin rule.Origin
+	Name   string // of ByName only; "": names of the rule beyond those that are kept
 	Chain  string // see Names
 	Client netip.Addr
 	First  time.Duration // how long ago
@@ -129,7 +130,7 @@ func (b *binding) entry(now moment) Entry {
 	for i := range b.reasons {
 		r := &b.reasons[i]
 		e.Reasons = append(e.Reasons, Why{
-			Rule: r.subject.rule, Name: r.subject.name, Chain: r.chain, Client: r.client,
+			Rule: r.subject.rule, Origin: r.subject.origin, Name: r.subject.name, Chain: r.chain, Client: r.client,
 			First: now - r.first, Last: now - r.last, Left: max(0, r.until-now),
 		})
 	}

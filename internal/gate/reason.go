@@ -4,27 +4,34 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"sync"
+
+	"github.com/namewall/namewall/internal/rule"
 )
 
-// reason is why a binding exists: a name under a rule, who asked last, and
-// until when that alone would keep it. Its binding's shard guards it.
+// reason is why a binding exists: what asks for it, who asked last, and until
+// when that alone would keep it. Its binding's shard guards it.
 type reason struct {
-	subject *subject   // without a name: all those of the rule that are not kept
+	subject *subject
 	chain   string     // "www.example.com. > cdn.example.net.", "" if there was none
-	client  netip.Addr // invalid if nobody asked: the name is kept resolved
+	client  netip.Addr // invalid if no client asked: the name is kept resolved, or there is none
 	first   moment     // when an answer first said so
 	last    moment     // and last
 	until   moment
 }
 
-// subject is a name under a rule: what reasons have in common, interned.
+// subject is what asks for an element under a rule: what reasons have in common.
+// Those with a name are interned.
 type subject struct {
-	rule string
-	name string
+	rule   string
+	origin rule.Origin
+	name   string // of ByName only; "": all those of the rule that are not kept
 
 	// Guarded by the name table's shard:
 	addrs map[netip.Addr]moment // its addresses, and until when
 }
+
+// named tells whether it is one name, of which the bindings have so many at most.
+func (s *subject) named() bool { return s.origin == rule.ByName && s.name != "" }
 
 type subjectKey struct{ rule, name string }
 
@@ -56,8 +63,8 @@ const namesPerShard = maxNames / shardCount
 
 // take notes that addr is one of name's until then. If the name has its limit of
 // addresses, or there are too many names, it tells that fate.
-func (t *nameTable) take(rule, name string, addr netip.Addr, limit int, now, until moment) (*subject, Fate) {
-	key := subjectKey{rule, name}
+func (t *nameTable) take(ruleName, name string, addr netip.Addr, limit int, now, until moment) (*subject, Fate) {
+	key := subjectKey{ruleName, name}
 	s := t.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,7 +73,7 @@ func (t *nameTable) take(rule, name string, addr netip.Addr, limit int, now, unt
 		if len(s.subjects) >= namesPerShard {
 			return nil, Budget
 		}
-		sub = &subject{rule: rule, name: name, addrs: make(map[netip.Addr]moment, 2)}
+		sub = &subject{rule: ruleName, name: name, addrs: make(map[netip.Addr]moment, 2)}
 		s.subjects[key] = sub
 	}
 	if _, known := sub.addrs[addr]; !known && len(sub.addrs) >= limit {
@@ -134,10 +141,10 @@ func (t *nameTable) count() int {
 
 // touch finds the reason of name under rule and notes that it was asked again.
 // It reports false if the binding has no such reason. The shard is locked.
-func (b *binding) touch(rule, name string, client netip.Addr, heard, until moment) bool {
+func (b *binding) touch(ruleName, name string, client netip.Addr, heard, until moment) bool {
 	for i := range b.reasons {
 		r := &b.reasons[i]
-		if r.subject.name == name && r.subject.rule == rule {
+		if r.subject.name == name && r.subject.rule == ruleName && r.subject.origin == rule.ByName {
 			r.client, r.last, r.until = client, max(r.last, heard), max(r.until, until)
 			return true
 		}
@@ -150,7 +157,7 @@ func (b *binding) touch(rule, name string, client netip.Addr, heard, until momen
 func (b *binding) because(r reason) {
 	names, first := 0, -1
 	for i := range b.reasons {
-		if b.reasons[i].subject.name == "" {
+		if !b.reasons[i].subject.named() {
 			continue
 		}
 		if names++; first < 0 || b.reasons[i].until < b.reasons[first].until {
@@ -168,9 +175,9 @@ func (b *binding) because(r reason) {
 
 // others notes that a rule has more names for the binding than are kept: they
 // share a reason without a name. The shard is locked.
-func (b *binding) others(rule string, client netip.Addr, heard, until moment) {
-	if !b.touch(rule, "", client, heard, until) {
-		b.reasons = append(b.reasons, reason{subject: &subject{rule: rule}, client: client, first: heard, last: heard, until: until})
+func (b *binding) others(ruleName string, client netip.Addr, heard, until moment) {
+	if !b.touch(ruleName, "", client, heard, until) {
+		b.reasons = append(b.reasons, reason{subject: &subject{rule: ruleName}, client: client, first: heard, last: heard, until: until})
 	}
 }
 
@@ -180,7 +187,7 @@ func (b *binding) others(rule string, client netip.Addr, heard, until moment) {
 func (b *binding) crowded(now moment) bool {
 	names := 0
 	for i := range b.reasons {
-		if b.reasons[i].subject.name != "" && b.reasons[i].until > now {
+		if b.reasons[i].subject.named() && b.reasons[i].until > now {
 			names++
 		}
 	}

@@ -45,7 +45,7 @@ func (g *Gate) Known(visit func(Known)) {
 			return true
 		}
 		for i := range b.reasons {
-			if r := &b.reasons[i]; r.subject.name != "" && r.until > now {
+			if r := &b.reasons[i]; r.subject.named() && r.until > now {
 				visit(Known{Rule: r.subject.rule, Name: r.subject.name, Addr: b.addr(), Age: now - r.last, Left: b.until - now})
 			}
 		}

@@ -62,7 +62,7 @@ func (r *restorer) restore(in state.Set, b state.Binding) {
 	given := len(b.Reasons) == 0 // of unknown origin
 	for n := range b.Reasons {
 		why := &b.Reasons[n]
-		if !r.gives(&p, why.Rule, why.Name) {
+		if !r.gives(&p, why.Rule, why.Origin, why.Name) {
 			continue
 		}
 		given = true
@@ -91,8 +91,8 @@ func (r *restorer) restore(in state.Set, b state.Binding) {
 func (r *restorer) reason(p *part, why *state.Reason, end moment) (reason, Fate) {
 	ru := r.configured.rules[why.Rule]
 	until := min(r.now+why.Left, end, r.now+ru.Lifetime.Written(ru.Lifetime.Max))
-	sub := &subject{rule: ru.Name}
-	if why.Name != "" {
+	sub := &subject{rule: ru.Name, origin: why.Origin}
+	if sub.name = why.Name; sub.named() {
 		var fate Fate
 		if sub, fate = r.gate.names.take(ru.Name, why.Name, p.addr, ru.Limit, r.now, until); fate != Unjudged {
 			return reason{}, fate
@@ -130,7 +130,7 @@ func (r *restorer) end(in state.Set, b state.Binding) {
 	}
 	r.ending += r.put(ks, in, b, func(own *binding) {
 		own.reasons = []reason{{
-			subject: &subject{rule: last.Rule, name: last.Name}, chain: last.Chain, client: last.Client,
+			subject: &subject{rule: last.Rule, origin: last.Origin, name: last.Name}, chain: last.Chain, client: last.Client,
 			first: r.now - last.First, last: r.now - last.Last, until: r.now + last.Left,
 		}}
 		r.gate.end(own, choice)

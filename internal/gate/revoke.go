@@ -135,7 +135,7 @@ func (k *keeper) revoke(c configurations) (pending map[*kernelSet]bool, done boo
 			r := &b.reasons[i]
 			switch {
 			case r.until <= now:
-			case slices.ContainsFunc(given, func(c *configured) bool { return c.gives(&p, r.subject.rule, r.subject.name) }):
+			case slices.ContainsFunc(given, func(c *configured) bool { return c.gives(&p, r.subject.rule, r.subject.origin, r.subject.name) }):
 				left = max(left, r.until)
 			default:
 				if r.until > ends {

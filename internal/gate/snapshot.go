@@ -64,7 +64,7 @@ func (b *binding) saved(now moment) []state.Reason {
 		r := &b.reasons[i]
 		if r.until > now && len(all) < state.MaxReasons {
 			all = append(all, state.Reason{
-				Rule: r.subject.rule, Name: r.subject.name, Chain: r.chain, Client: r.client,
+				Rule: r.subject.rule, Origin: r.subject.origin, Name: r.subject.name, Chain: r.chain, Client: r.client,
 				First: now - r.first, Last: now - r.last, Left: r.until - now,
 			})
 		}

@@ -241,7 +241,7 @@ func (g *Gate) promise(own *binding, w *write, now moment) {
 		g.tellOf(Extended, own, before)
 	}
 	for i := range own.reasons {
-		if sub := own.reasons[i].subject; sub.name != "" {
+		if sub := own.reasons[i].subject; sub.named() {
 			g.names.keep(sub, own.addr(), own.until)
 		}
 	}

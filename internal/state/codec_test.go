@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
+	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
 	"pgregory.net/rapid"
 )
@@ -71,7 +72,7 @@ func drawSnapshot(t *rapid.T) Snapshot {
 		b := Binding{Set: at, Key: key, Left: drawDuration(t)}
 		for range rapid.IntRange(0, MaxReasons).Draw(t, "reasons") {
 			b.Reasons = append(b.Reasons, Reason{
-				Rule: drawWord(t), Name: drawWord(t), Chain: drawWord(t), Client: drawClient(t),
+				Rule: drawWord(t), Origin: rule.Origin(rapid.IntRange(0, int(rule.Origins)-1).Draw(t, "origin")), Name: drawWord(t), Chain: drawWord(t), Client: drawClient(t),
 				First: drawDuration(t), Last: drawDuration(t), Left: drawDuration(t),
 			})
 		}
@@ -135,6 +136,7 @@ func TestEncodeRefuses(t *testing.T) {
 		"a key that is long":   func(s *Snapshot) { s.Bindings[1].Key, _ = set.KeyOf(make([]byte, 16)) },
 		"no key":               func(s *Snapshot) { s.Bindings[1].Key = set.Key{} },
 		"too many reasons":     func(s *Snapshot) { s.Bindings[1].Reasons = make([]Reason, MaxReasons+1) },
+		"an unknown origin":    func(s *Snapshot) { s.Bindings[1].Reasons[0].Origin = rule.Origins },
 		"too many bindings":    func(s *Snapshot) { s.Bindings = make([]Binding, MaxBindings+1) },
 		"an unknown family":    func(s *Snapshot) { s.Sets[0].ID.Family = 99 },
 		"a set without a name": func(s *Snapshot) { s.Sets[0].ID.Name = "" },
@@ -172,6 +174,7 @@ func TestDecodeRefuses(t *testing.T) {
 			for _, column := range []*[]uint32{&p.Rule, &p.Name, &p.Chain, &p.Client} {
 				*column = append(*column, make([]uint32, MaxReasons)...)
 			}
+			p.Origin = append(p.Origin, make([]byte, MaxReasons)...)
 			for _, column := range []*[]uint64{&p.First, &p.Last, &p.Until} {
 				*column = append(*column, slices.Repeat([]uint64{1}, MaxReasons)...)
 			}
@@ -186,6 +189,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"too few names":         func(p *payload) { p.Name = p.Name[:1] },
 		"too few chains":        func(p *payload) { p.Chain = p.Chain[:1] },
 		"too few clients":       func(p *payload) { p.Client = p.Client[:1] },
+		"too few origins":       func(p *payload) { p.Origin = p.Origin[:1] },
+		"an unknown origin":     func(p *payload) { p.Origin[1] = byte(rule.Origins) },
 		"too few first times":   func(p *payload) { p.First = p.First[:1] },
 		"too few last times":    func(p *payload) { p.Last = p.Last[:1] },
 		"too few ends":          func(p *payload) { p.Until = p.Until[:1] },

@@ -149,7 +149,7 @@ func TestKillAtAnyTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := mustLoad(t, d)
-		got, err := strconv.Atoi(rule(t, l.Snapshot))
+		got, err := strconv.Atoi(ruleOf(t, l.Snapshot))
 		if err != nil || got < atLeast || got > atLeast+1 || len(l.Bindings) != 500 {
 			t.Fatalf("loaded save %d after %d, %d bindings, %v", got, atLeast, len(l.Bindings), err)
 		}

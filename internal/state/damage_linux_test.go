@@ -27,7 +27,7 @@ func twoGenerations(t testing.TB) (*Dir, []byte) {
 func wantOld(t *testing.T, d *Dir, what string, why ...error) {
 	t.Helper()
 	l, err := d.Load()
-	if err != nil || len(l.Problems) != 1 || rule(t, l.Snapshot) != "old" || l.Path != d.file(previous) {
+	if err != nil || len(l.Problems) != 1 || ruleOf(t, l.Snapshot) != "old" || l.Path != d.file(previous) {
 		t.Fatalf("%s: %v, problems %v, loaded %v from %s", what, err, l.Problems, l.Snapshot, l.Path)
 	}
 	problem := l.Problems[0]
@@ -101,7 +101,7 @@ func TestDamage(t *testing.T) {
 			}
 			// It is replaced, and the good generation stays.
 			mustSave(t, d, small("third"))
-			if got := rule(t, mustLoad(t, d).Snapshot); got != "third" {
+			if got := ruleOf(t, mustLoad(t, d).Snapshot); got != "third" {
 				t.Errorf("loaded %s", got)
 			}
 			put(t, d, newest, nil)
@@ -119,7 +119,7 @@ func TestBothDamaged(t *testing.T) {
 		t.Errorf("%v, problems %v", err, l.Problems)
 	}
 	mustSave(t, d, small("third"))
-	if l, err := d.Load(); err != nil || rule(t, l.Snapshot) != "third" {
+	if l, err := d.Load(); err != nil || ruleOf(t, l.Snapshot) != "third" {
 		t.Errorf("%v", err)
 	}
 }
@@ -129,7 +129,7 @@ func TestPreviousDamaged(t *testing.T) {
 	d, file := twoGenerations(t)
 	put(t, d, previous, file[:10])
 	l, err := d.Load()
-	if err != nil || rule(t, l.Snapshot) != "new" || len(l.Problems) != 1 || !errors.Is(l.Problems[0], ErrDamaged) {
+	if err != nil || ruleOf(t, l.Snapshot) != "new" || len(l.Problems) != 1 || !errors.Is(l.Problems[0], ErrDamaged) {
 		t.Errorf("%v, problems %v", err, l.Problems)
 	}
 }
@@ -145,15 +145,15 @@ func swap(t *testing.T, d *Dir) {
 func TestSwapped(t *testing.T) {
 	d, _ := twoGenerations(t)
 	swap(t, d)
-	if l := mustLoad(t, d); rule(t, l.Snapshot) != "new" || l.Path != d.file(previous) {
+	if l := mustLoad(t, d); ruleOf(t, l.Snapshot) != "new" || l.Path != d.file(previous) {
 		t.Errorf("loaded from %s", l.Path)
 	}
 	mustSave(t, d, small("third"))
-	if got := rule(t, mustLoad(t, d).Snapshot); got != "third" {
+	if got := ruleOf(t, mustLoad(t, d).Snapshot); got != "third" {
 		t.Errorf("loaded %s", got)
 	}
 	put(t, d, newest, nil)
-	if l, err := d.Load(); err != nil || rule(t, l.Snapshot) != "new" {
+	if l, err := d.Load(); err != nil || ruleOf(t, l.Snapshot) != "new" {
 		t.Errorf("the save has kept the older one: %v", err)
 	}
 }
@@ -165,7 +165,7 @@ func TestLastSerial(t *testing.T) {
 	for _, name := range []string{"next", "after"} {
 		mustSave(t, d, small(name))
 		swap(t, d)
-		if got := rule(t, mustLoad(t, d).Snapshot); got != name {
+		if got := ruleOf(t, mustLoad(t, d).Snapshot); got != name {
 			t.Errorf("loaded %s", got)
 		}
 		swap(t, d)

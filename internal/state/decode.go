@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
 )
 
@@ -61,7 +62,7 @@ func (d *decoder) columns() error {
 		return damaged("the columns of its bindings differ in length")
 	}
 	for _, n := range []int{
-		len(in.Name), len(in.Chain), len(in.Client), len(in.First), len(in.Last), len(in.Until),
+		len(in.Name), len(in.Chain), len(in.Client), len(in.Origin), len(in.First), len(in.Last), len(in.Until),
 	} {
 		if n != reasons {
 			return damaged("the columns of its reasons differ in length")
@@ -123,10 +124,10 @@ func (d *decoder) reason(i int, r *Reason) bool {
 		}
 		*field.at = d.words[field.word]
 	}
-	if int64(in.Client[i]) >= int64(len(in.Clients)) {
+	if int64(in.Client[i]) >= int64(len(in.Clients)) || in.Origin[i] >= byte(rule.Origins) {
 		return false
 	}
-	r.Client = in.Clients[in.Client[i]]
+	r.Client, r.Origin = in.Clients[in.Client[i]], rule.Origin(in.Origin[i])
 	for _, field := range []struct {
 		at *time.Duration
 		ms uint64

@@ -21,7 +21,7 @@ func TestGenerations(t *testing.T) {
 		mustSave(t, d, small(name))
 		clock.advance(time.Minute)
 		l := mustLoad(t, d)
-		if got := rule(t, l.Snapshot); got != name || l.Path != d.file(newest) {
+		if got := ruleOf(t, l.Snapshot); got != name || l.Path != d.file(newest) {
 			t.Errorf("save %d: loaded %s from %s", i, got, l.Path)
 		}
 	}
@@ -30,7 +30,7 @@ func TestGenerations(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := mustLoad(t, d) // as a killed save may leave it
-	if got := rule(t, l.Snapshot); got != "second" || l.Path != d.file(previous) {
+	if got := ruleOf(t, l.Snapshot); got != "second" || l.Path != d.file(previous) {
 		t.Errorf("loaded %s from %s", got, l.Path)
 	}
 	if l.Passed != 2*time.Minute || !l.Saved.Equal(clock.now.Wall.Add(-2*time.Minute)) {
@@ -115,7 +115,7 @@ func TestSaveRefuses(t *testing.T) {
 	if err := d.Save(s); err == nil {
 		t.Error("saved a set that isn't there")
 	}
-	if got := rule(t, mustLoad(t, d).Snapshot); got != "good" {
+	if got := ruleOf(t, mustLoad(t, d).Snapshot); got != "good" {
 		t.Errorf("loaded %s", got)
 	}
 }
@@ -167,7 +167,7 @@ func TestOpenFollowsLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustSave(t, linked, small("linked"))
-	if got := rule(t, mustLoad(t, d).Snapshot); got != "linked" {
+	if got := ruleOf(t, mustLoad(t, d).Snapshot); got != "linked" {
 		t.Errorf("loaded %s", got)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
+	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
 )
 
@@ -59,6 +60,7 @@ func newEncoder(s *Snapshot) *encoder {
 	e.out.Set = make([]uint32, 0, bindings)
 	e.out.Left = make([]uint64, 0, bindings)
 	e.out.Reasons = make([]byte, 0, bindings)
+	e.out.Origin = make([]byte, 0, reasons)
 	for _, column := range []*[]uint32{&e.out.Rule, &e.out.Name, &e.out.Chain, &e.out.Client} {
 		*column = make([]uint32, 0, reasons)
 	}
@@ -91,6 +93,11 @@ func (e *encoder) binding(s *Snapshot, b *Binding) error {
 	if len(b.Reasons) > MaxReasons {
 		return fmt.Errorf("%d reasons are more than %d", len(b.Reasons), MaxReasons)
 	}
+	for i := range b.Reasons {
+		if o := b.Reasons[i].Origin; o >= rule.Origins {
+			return fmt.Errorf("%s is unknown", o)
+		}
+	}
 	left := millis(b.Left)
 	if left == 0 {
 		return nil
@@ -112,7 +119,7 @@ func (e *encoder) binding(s *Snapshot, b *Binding) error {
 // are below 2^32, which CBOR has in five bytes.
 func (e *encoder) size() int {
 	out := &e.out
-	n := len(out.Keys) + len(out.Set)*(2*5+1) + len(out.Rule)*7*5 + len(out.Clients)*(1+16)
+	n := len(out.Keys) + len(out.Set)*(2*5+1) + len(out.Rule)*(7*5+1) + len(out.Clients)*(1+16)
 	for _, w := range out.Words {
 		n += 3 + len(w)
 	}
@@ -129,6 +136,7 @@ func (e *encoder) reason(r *Reason) bool {
 	e.out.Name = append(e.out.Name, e.words.index(cbor.ByteString(r.Name)))
 	e.out.Chain = append(e.out.Chain, e.words.index(cbor.ByteString(r.Chain)))
 	e.out.Client = append(e.out.Client, e.clients.index(r.Client))
+	e.out.Origin = append(e.out.Origin, byte(r.Origin))
 	e.out.First = append(e.out.First, millis(r.First))
 	e.out.Last = append(e.out.Last, millis(r.Last))
 	e.out.Until = append(e.out.Until, left)

@@ -121,9 +121,9 @@ func wantGoodOr(t *testing.T, d *Dir, had bool, step string) (saved bool) {
 	t.Helper()
 	l, err := d.Load()
 	switch {
-	case err == nil && rule(t, l.Snapshot) == "saved":
+	case err == nil && ruleOf(t, l.Snapshot) == "saved":
 		return true
-	case err == nil && rule(t, l.Snapshot) == "good", errors.Is(err, ErrNone) && !had:
+	case err == nil && ruleOf(t, l.Snapshot) == "good", errors.Is(err, ErrNone) && !had:
 		return false
 	}
 	t.Fatalf("after %s: %v, loaded %v, problems %v", step, err, l.Snapshot, l.Problems)
@@ -134,7 +134,7 @@ func wantGoodOr(t *testing.T, d *Dir, had bool, step string) (saved bool) {
 func wantWorking(t *testing.T, d *Dir) {
 	t.Helper()
 	mustSave(t, d, small("next"))
-	if l, err := d.Load(); err != nil || rule(t, l.Snapshot) != "next" {
+	if l, err := d.Load(); err != nil || ruleOf(t, l.Snapshot) != "next" {
 		t.Errorf("%v, problems %v", err, l.Problems)
 	}
 	for _, name := range files(t, d) {

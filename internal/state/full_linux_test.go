@@ -118,7 +118,7 @@ func TestDiskFull(t *testing.T) {
 		if failures == 0 {
 			t.Errorf("%s: never full", full)
 		}
-		if got := rule(t, mustLoad(t, d).Snapshot); got != "saved" {
+		if got := ruleOf(t, mustLoad(t, d).Snapshot); got != "saved" {
 			t.Errorf("loaded %s", got)
 		}
 	}
@@ -157,7 +157,7 @@ func TestReadOnly(t *testing.T) {
 	if err := again.Save(small("saved")); !errors.Is(err, unix.EROFS) {
 		t.Errorf("saved: %v", err)
 	}
-	if got := rule(t, mustLoad(t, again).Snapshot); got != "good" {
+	if got := ruleOf(t, mustLoad(t, again).Snapshot); got != "good" {
 		t.Errorf("loaded %s", got)
 	}
 	if after := contents(t, d); !maps.Equal(before, after) {

@@ -8,12 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
 )
 
-var golden = flag.Bool("golden", false, "write testdata/v2 anew; the format is version 2 only as long as nobody has such files")
+var golden = flag.Bool("golden", false, "write testdata/v3 anew; the format is version 3 only as long as nobody has such files")
 
-const goldenFile = "testdata/v2"
+const goldenFile = "testdata/v3"
 
 // goldenSnapshot has something of all that there is.
 func goldenSnapshot() (Snapshot, Instant, uint64) {
@@ -43,9 +44,11 @@ func goldenSnapshot() (Snapshot, Instant, uint64) {
 		First: 400 * 24 * time.Hour, Left: 7 * 24 * time.Hour,
 	}
 	nobody := Reason{Rule: "web", Name: "www.example.com.", Left: time.Millisecond}
+	written := Reason{Rule: "odd", Origin: rule.Static, Left: 2 * time.Hour}
+	byHand := Reason{Rule: "web", Origin: rule.ByHand, Name: "ticket 17", First: time.Minute, Last: time.Minute, Left: time.Hour}
 	s.Bindings = []Binding{
 		{Set: 0, Key: s.Sets[0].Layout.Key(client4, addr4, https), Left: time.Hour + time.Millisecond, Reasons: []Reason{www}},
-		{Set: 1, Key: s.Sets[1].Layout.Key(client6, addr6, https), Left: 8 * 24 * time.Hour, Reasons: []Reason{odd, www, nobody}},
+		{Set: 1, Key: s.Sets[1].Layout.Key(client6, addr6, https), Left: 8 * 24 * time.Hour, Reasons: []Reason{odd, www, nobody, written, byHand}},
 		{Set: 2, Key: s.Sets[2].Layout.Key(client6, addr6, https), Left: time.Millisecond},
 	}
 	taken := Instant{
@@ -56,8 +59,8 @@ func goldenSnapshot() (Snapshot, Instant, uint64) {
 	return s, taken, 0x0102030405060708
 }
 
-// A file that was written by the first namewall that wrote version 2 is read by
-// all that read version 2, and written alike.
+// A file that was written by the first namewall that wrote version 3 is read by
+// all that read version 3, and written alike.
 func TestGolden(t *testing.T) {
 	s, taken, serial := goldenSnapshot()
 	file := sealed(mustEncode(t, s), taken, serial)

@@ -12,7 +12,7 @@ import (
 // version is the format that is written, and the only one that is read. What
 // header and payload look like is part of it; the golden file in testdata holds
 // it fast.
-const version = 2
+const version = 3
 
 // header comes first in a file, with its fields one after the other in network
 // order; the payload follows, and nothing after that. Magic and Version are at

@@ -51,8 +51,8 @@ func small(rule string) Snapshot {
 	return s
 }
 
-// rule is the rule of a small snapshot.
-func rule(t testing.TB, s Snapshot) string {
+// ruleOf is the rule of a small snapshot.
+func ruleOf(t testing.TB, s Snapshot) string {
 	t.Helper()
 	if len(s.Bindings) == 0 || len(s.Bindings[0].Reasons) == 0 {
 		t.Fatalf("nothing is left of the snapshot: %v", s)

@@ -82,25 +82,25 @@ func TestUnsafeFiles(t *testing.T) {
 			mustSave(t, d, small("second"))
 			test.spoil(t, d)
 			l, err := d.Load()
-			if err != nil || len(l.Problems) != 1 || rule(t, l.Snapshot) != "first" {
+			if err != nil || len(l.Problems) != 1 || ruleOf(t, l.Snapshot) != "first" {
 				t.Fatalf("%v, problems %v", err, l.Problems)
 			}
 			wantUnsafe(t, "problem", l.Problems[0], test.remedy+" "+d.file(newest)+"'")
 
 			err = d.Save(small("third"))
 			if test.lasts {
-				if l, loadErr := d.Load(); err == nil || loadErr != nil || rule(t, l.Snapshot) != "first" {
+				if l, loadErr := d.Load(); err == nil || loadErr != nil || ruleOf(t, l.Snapshot) != "first" {
 					t.Errorf("%v, %v", err, loadErr)
 				}
 				return
 			}
-			if err != nil || rule(t, mustLoad(t, d).Snapshot) != "third" {
+			if err != nil || ruleOf(t, mustLoad(t, d).Snapshot) != "third" {
 				t.Errorf("%v", err)
 			}
 			if err := os.Remove(d.file(newest)); err != nil {
 				t.Fatal(err)
 			}
-			if got := rule(t, mustLoad(t, d).Snapshot); got != "first" {
+			if got := ruleOf(t, mustLoad(t, d).Snapshot); got != "first" {
 				t.Errorf("the previous generation is %s", got)
 			}
 		})

@@ -31,6 +31,7 @@ type payload struct {
 	// Reasons, of all bindings one after the other.
 	Rule, Name, Chain []uint32 // index into Words
 	Client            []uint32 // index into Clients
+	Origin            []byte
 	First, Last       []uint64 // ms
 	Until             []uint64 // ms, Reason.Left
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
 )
 
@@ -42,6 +43,7 @@ type Binding struct {
 // Reason is why a binding exists.
 type Reason struct {
 	Rule, Name, Chain string
+	Origin            rule.Origin
 	Client            netip.Addr    // who asked last; invalid if nobody did
 	First, Last       time.Duration // how long ago it was asked for, first and last
 	Left              time.Duration // for how long this alone keeps the binding
