@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net/netip"
-	"net/url"
 	"strings"
 	"time"
 
@@ -46,20 +44,12 @@ code is 0 if all of them are in a set now, and 1 if not.`,
 		}
 		missing := false
 		for n, subject := range subjects {
-			parameters := url.Values{}
-			if _, err := netip.ParseAddr(subject); err == nil {
-				parameters.Set("address", subject)
-			} else {
-				parameters.Set("name", subject)
-			}
+			service := ""
 			if len(args) == 2 {
-				parameters.Set("service", args[1])
-			}
-			if *client != "" {
-				parameters.Set("client", *client)
+				service = args[1]
 			}
 			var why control.Why
-			if err := ask.client().Get("/why", parameters, &why); err != nil {
+			if err := ask.client().Get("/why", control.Subject(subject, service, *client), &why); err != nil {
 				return err
 			}
 			if n > 0 && !ask.json {

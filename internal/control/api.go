@@ -168,7 +168,7 @@ const (
 	EventHealed   = "healed"   // elements were put back that others had taken out
 	EventHeld     = "held"     // an answer was held for longer than a client notices
 	EventByHand   = "by hand"  // an administrator has changed something
-	EventLost     = "lost"     // so many events came faster than they were read
+	EventLost     = "lost"     // so many events came faster than they were read, or wanted
 )
 
 // Problem is the body of every response that is no success.

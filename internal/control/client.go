@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"syscall"
 	"time"
@@ -28,13 +29,30 @@ type Client struct {
 
 // NewClient is a client of the socket at path. Nothing is connected yet.
 func NewClient(path string) *Client {
-	return &Client{path: path, http: http.Client{
-		Timeout: answerLimit,
-		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", path)
-		}},
-	}}
+	return newClient(path, func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", path)
+	})
+}
+
+func newClient(path string, dial func(ctx context.Context, network, addr string) (net.Conn, error)) *Client {
+	return &Client{path: path, http: http.Client{Timeout: answerLimit, Transport: &http.Transport{DialContext: dial}}}
+}
+
+// Subject are the parameters of GET /v1/why that ask about an address or a name;
+// service and client may be empty.
+func Subject(word, service, client string) url.Values {
+	parameters := url.Values{}
+	kind := "name"
+	if _, err := netip.ParseAddr(word); err == nil {
+		kind = "address"
+	}
+	for name, value := range map[string]string{kind: word, "service": service, "client": client} {
+		if value != "" {
+			parameters.Set(name, value)
+		}
+	}
+	return parameters
 }
 
 // Get asks for a path of the API and decodes the answer into v.

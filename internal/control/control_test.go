@@ -56,6 +56,37 @@ func TestGet(t *testing.T) {
 	}
 }
 
+// A client within the process is served like one at the socket, until the end.
+func TestLocal(t *testing.T) {
+	c, end := Local(http.HandlerFunc(hello))
+	defer end()
+	var s Status
+	if err := c.Get("/status", nil, &s); err != nil || s.Version != "/v1/status" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	lines := 0
+	if err := c.Stream(t.Context(), "/events", func([]byte) error { lines++; return nil }); err != nil || lines != 1 {
+		t.Errorf("%d lines, %v", lines, err)
+	}
+	end()
+	if err := c.Get("/status", nil, &s); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+// The words of a question say what it is about.
+func TestSubject(t *testing.T) {
+	for _, test := range []struct{ word, service, client, want string }{
+		{"2001:db8::1", "tcp/443", "", "address=2001%3Adb8%3A%3A1&service=tcp%2F443"},
+		{"a.example", "", "192.0.2.1", "client=192.0.2.1&name=a.example"},
+		{"", "", "", ""},
+	} {
+		if got := Subject(test.word, test.service, test.client).Encode(); got != test.want {
+			t.Errorf("%+v: got %s", test, got)
+		}
+	}
+}
+
 // What is in the way at the start, and what a client is told where nobody answers.
 func TestSocketInTheWay(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "control.sock")

@@ -3,7 +3,11 @@ package nftset
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"math"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/namewall/namewall/internal/control"
@@ -14,13 +18,18 @@ const (
 	// eventRoom is how many events may wait for who reads them: a tenth of a second
 	// of a busy gateway.
 	eventRoom = 1024
-	// lostEvery is how often somebody who reads too slowly is told how many were
-	// lost, and how long a line may take to be written.
+	// lostEvery is how often somebody who reads too slowly, or wants few, is told how
+	// many were left out, and how long a line may take to be written.
 	lostEvery = time.Second
 )
 
 // events tells what happens, a line each, until the client goes.
 func (a *api) events(w http.ResponseWriter, r *http.Request) {
+	rate, err := rateOf(r.URL.Query())
+	if err != nil {
+		control.Refuse(w, err)
+		return
+	}
 	l, leave := a.process.gate.Listen(eventRoom)
 	defer leave()
 	out := http.NewResponseController(w)
@@ -35,14 +44,21 @@ func (a *api) events(w http.ResponseWriter, r *http.Request) {
 	}
 	ticker := time.NewTicker(lostEvery)
 	defer ticker.Stop()
-	told := uint64(0)
+	var sent [len(eventKinds)]int // in this second
+	left, told := uint64(0), uint64(0)
 	for {
 		var err error
 		select {
 		case h := <-l.C():
+			if sent[h.Kind] == rate {
+				left++
+				break
+			}
+			sent[h.Kind]++
 			err = send(event(&h))
 		case now := <-ticker.C:
-			if lost := l.Lost(); lost > told {
+			clear(sent[:])
+			if lost := l.Lost() + left; lost > told {
 				err = send(control.Event{At: now, Kind: control.EventLost, Count: int(lost - told)})
 				told = lost
 			}
@@ -53,6 +69,22 @@ func (a *api) events(w http.ResponseWriter, r *http.Request) {
 			return // the client has gone, or reads nothing
 		}
 	}
+}
+
+// rateOf reads the only parameter of a request for events: how many of a kind are
+// wanted each second. What is common doesn't crowd out what is rare.
+func rateOf(q url.Values) (int, error) {
+	rate := math.MaxInt
+	for name, values := range q {
+		if name != "rate" {
+			return 0, fmt.Errorf("unknown parameter '%s'", name)
+		}
+		var err error
+		if rate, err = strconv.Atoi(values[0]); err != nil || rate < 1 {
+			return 0, fmt.Errorf("'%s' is no rate: use a number from 1", values[0])
+		}
+	}
+	return rate, nil
 }
 
 var eventKinds = [...]string{
