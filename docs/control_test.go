@@ -30,6 +30,7 @@ func TestControlAPI(t *testing.T) {
 	for _, shape := range []any{
 		control.Status{}, control.Rule{}, control.Set{}, control.Heal{}, control.Budget{}, control.Elements{}, control.Element{},
 		control.Reason{}, control.Mode{}, control.Why{}, control.Finding{}, control.Event{}, control.Problem{},
+		control.Drops{}, control.Drop{},
 	} {
 		typ := reflect.TypeOf(shape)
 		for f := range typ.Fields() {
@@ -42,6 +43,7 @@ func TestControlAPI(t *testing.T) {
 	for _, cause := range []string{
 		control.CauseMatches, control.CauseExcepted, control.CauseNoRule, control.CauseNotReady, control.CauseNeverAsked,
 		control.CauseExpired, control.CauseRevoked, control.CauseSetLost, control.CauseRefusable,
+		control.CauseTold, control.CauseDropped, control.CauseInSet, control.CauseOtherService,
 	} {
 		if !strings.Contains(page, "`"+cause+"`") {
 			t.Errorf("cause %s is not in control-api.md", cause)

@@ -131,6 +131,59 @@ const (
 	CauseRevoked    = "revoked"     // the configuration no longer gave it
 	CauseSetLost    = "set_lost"    // its set got another type
 	CauseRefusable  = "refusable"   // a rule's policy would refuse the address
+	CauseTold       = "told"        // a client was given the address for a name
+	CauseDropped    = "dropped"     // the firewall has dropped packets
+)
+
+// Causes of drops, beside CauseNoRule, CauseExpired, CauseRevoked, CauseSetLost,
+// CauseNeverAsked and the fates.
+const (
+	CauseInSet        = "in_set"        // the set has it: the ruleset drops it all the same
+	CauseOtherService = "other_service" // the rule opens other ports of the name
+)
+
+// Drops is what GET /v1/drops tells: what the firewall has dropped in the last week,
+// the latest first. Its parameters are since, client, name, address, cause and
+// limit.
+type Drops struct {
+	Group   *uint16    `json:"group,omitempty"`            // the NFLOG group of the Corefile; null: none
+	Problem string     `json:"problem,omitempty"`          // why it can't be read
+	Since   *time.Time `json:"remembered_since,omitempty"` // from when on all that was asked for is known
+	Packets uint64     `json:"packets"`                    // that this process has seen
+	Lost    uint64     `json:"lost"`                       // that it hasn't, because they came too fast
+	Drops   []Drop     `json:"drops"`
+	More    bool       `json:"more,omitempty"` // there are more than the limit
+}
+
+// Drop is packets that were dropped for the same reason.
+type Drop struct {
+	Direction string   `json:"direction"`         // "out", or "in": the other end wanted something of the client
+	Client    string   `json:"client"`            // the end inside; of an IPv6 one its /64, as hosts change their addresses
+	Addresses []string `json:"addresses"`         // the end outside, of a name the last few, the latest first
+	Service   string   `json:"service,omitempty"` // "tcp/443"; "icmp/8" with the type; "tcp": of too many ports to tell apart
+
+	Name  string `json:"name,omitempty"` // "": never in DNS
+	Rule  string `json:"rule,omitempty"` // that had to do with it
+	Cause string `json:"cause"`          // one of the Cause constants, or a fate as metrics have it
+	Text  string `json:"text"`           // name and cause in words
+	// Covered is a rule that by now opens the service of the name, "": none does.
+	Covered string `json:"covered,omitempty"`
+
+	Count uint64    `json:"count"`
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
+
+	// Of the last packet:
+	From    string     `json:"from"`               // the end inside, its very address
+	Asked   *time.Time `json:"asked,omitempty"`    // when the name was last asked for before
+	AskedBy string     `json:"asked_by,omitempty"` // by whom, if by another client
+	Ended   *time.Time `json:"ended,omitempty"`    // when the address had been taken out of the set
+}
+
+// Directions of drops.
+const (
+	DirectionOut = "out"
+	DirectionIn  = "in"
 )
 
 // Event is one line of GET /v1/events, which goes on until one side ends it, and

@@ -41,6 +41,7 @@ func newAPI(p *process) http.Handler {
 	mux.HandleFunc("GET "+control.Version+"/status", a.status)
 	mux.HandleFunc("GET "+control.Version+"/elements", a.elements)
 	mux.HandleFunc("GET "+control.Version+"/why", a.why)
+	mux.HandleFunc("GET "+control.Version+"/drops", a.drops)
 	mux.HandleFunc("GET "+control.Version+"/events", a.events)
 	mux.HandleFunc("POST "+control.Version+"/mode", a.mode)
 	return mux
@@ -132,9 +133,7 @@ func filterOf(q url.Values) (f gate.Filter, most int, err error) {
 		case "name":
 			f.Name, err = nameOf(value)
 		case "limit":
-			if most, err = strconv.Atoi(value); err != nil || most < 1 || most > elementsMax {
-				err = fmt.Errorf("'%s' is no limit: use a number from 1 to %d", value, elementsMax)
-			}
+			most, err = limitOf(value)
 		default:
 			err = fmt.Errorf("unknown parameter '%s'", name)
 		}
@@ -143,6 +142,15 @@ func filterOf(q url.Values) (f gate.Filter, most int, err error) {
 		}
 	}
 	return f, most, nil
+}
+
+// limitOf reads how much is wished at most.
+func limitOf(value string) (int, error) {
+	most, err := strconv.Atoi(value)
+	if err != nil || most < 1 || most > elementsMax {
+		return 0, fmt.Errorf("'%s' is no limit: use a number from 1 to %d", value, elementsMax)
+	}
+	return most, nil
 }
 
 // nameOf is a name as the gate has names: in lower case, as A-labels, and with its

@@ -24,12 +24,13 @@ type process struct {
 	resolver *resolve.Resolver
 	notices  *notices
 	recent   recent
+	drops    *dropped
 	serving  atomic.Pointer[instance] // what questions are answered by; nil: nothing yet
 }
 
 func newProcess(g *gate.Gate, own ownAddresses, s *saver) *process {
 	p := &process{
-		gate: g, own: own, saver: s, notices: newNotices(s.touch),
+		gate: g, own: own, saver: s, notices: newNotices(s.touch), drops: newDropped(),
 		grants: &grantLog{gate: g, lost: grantsLost, failures: grantFailures},
 	}
 	p.control = &controller{handler: newAPI(p)}
