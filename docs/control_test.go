@@ -31,6 +31,7 @@ func TestControlAPI(t *testing.T) {
 		control.Status{}, control.Rule{}, control.Set{}, control.Heal{}, control.Budget{}, control.Elements{}, control.Element{},
 		control.Reason{}, control.Mode{}, control.Why{}, control.Finding{}, control.Event{}, control.Problem{},
 		control.Drops{}, control.Drop{},
+		control.Test{}, control.Tested{}, control.TestedRule{}, control.TestedAddress{}, control.Step{}, control.Gets{}, control.EDE{},
 	} {
 		typ := reflect.TypeOf(shape)
 		for f := range typ.Fields() {
@@ -41,6 +42,7 @@ func TestControlAPI(t *testing.T) {
 		}
 	}
 	for _, cause := range []string{
+		control.OutcomeNoRules, control.OutcomeNoMatch, control.OutcomeNoAnswer, control.OutcomeUntouched,
 		control.CauseMatches, control.CauseExcepted, control.CauseNoRule, control.CauseNotReady, control.CauseNeverAsked,
 		control.CauseExpired, control.CauseRevoked, control.CauseSetLost, control.CauseRefusable,
 		control.CauseTold, control.CauseDropped, control.CauseInSet, control.CauseOtherService,

@@ -6,6 +6,7 @@
 //	namewall serve      run the server
 //	namewall status     say whether a running one is ready, and what it holds
 //	namewall why        say why an address or a name is let through, or why not
+//	namewall test       try what would become of an answer
 //	namewall list       list what it holds in its sets, and why
 //	namewall watch      show what it does, as it does it
 //	namewall mode       hold its rules to feeding, or let them enforce again
@@ -106,6 +107,7 @@ func rootCommand() *cobra.Command {
 		serveCommand(),
 		statusCommand(),
 		whyCommand(),
+		testCommand(),
 		listCommand(),
 		watchCommand(),
 		modeCommand(),

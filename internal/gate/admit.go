@@ -41,8 +41,10 @@ func (i *Instance) Admit(ctx context.Context, q *Question) {
 	for _, st := range q.standing {
 		q.Fates = append(q.Fates, st.fate())
 	}
-	i.gate.follow(q, now)
-	i.gate.tellOfAnswer(q)
+	if q.Rehearsal == nil {
+		i.gate.follow(q, now)
+		i.gate.tellOfAnswer(q)
+	}
 }
 
 // judge takes all addresses through all rules, as things are now. What is not
@@ -66,6 +68,7 @@ func (i *Instance) judgeOne(q *Question, addr, match int, start, now moment) {
 	a := &q.Walk.Addrs[addr]
 	switch r.Policy.Judge(a.Addr, i.site) {
 	case rule.Pass:
+		q.step(Step{Cause: Cause{Fate: Passed, Rule: r, Addr: a.Addr}})
 		q.standing[addr].passes = q.standing[addr].passes || q.counts(r)
 		return
 	case rule.RefuseSpecial:
@@ -94,6 +97,7 @@ func (i *Instance) judgeOne(q *Question, addr, match int, start, now moment) {
 		}
 		if !i.gate.want(q, &gr, now) {
 			q.grants = q.grants[:first]
+			q.unstep(r, a.Addr)
 			q.refuse(addr, Limit, r)
 			return
 		}
@@ -111,7 +115,7 @@ func (i *Instance) judgeOne(q *Question, addr, match int, start, now moment) {
 // limit is reached, which is a refusal.
 func (g *Gate) want(q *Question, gr *grant, now moment) bool {
 	if err := gr.rule.check(gr.set, gr.state); err != nil {
-		if gr.waits(now) {
+		if gr.waits(now) && q.Rehearsal == nil {
 			q.grants = append(q.grants, *gr)
 		} else {
 			q.fail(gr, NotReady, err)
@@ -153,6 +157,9 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	defer s.mu.Unlock()
 
 	b := s.find(h, at)
+	if q.Rehearsal != nil {
+		b = b.double()
+	}
 	// Of a binding that is ending the reasons don't count, nor does an element
 	// whose deletion may be under way.
 	ends := b != nil && b.ending != notEnding
@@ -164,6 +171,7 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	if covered && !ends {
 		b.until = max(b.until, min(need, held))
 		if b.touch(r.Name, name, q.Client, heard, need) {
+			q.stepIn(gr, now, held, 0)
 			return Promised, true
 		}
 	}
@@ -172,6 +180,7 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	}
 	if covered && !ends && b.crowded(now) {
 		b.others(r.Name, q.Client, heard, need)
+		q.stepIn(gr, now, held, 0)
 		return Promised, true
 	}
 	// For how long this reason alone keeps the binding, and the address counts
@@ -179,6 +188,12 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	alone, counted := until, gr.deadline
 	if covered {
 		alone, counted = need, need
+	}
+	if q.Rehearsal != nil {
+		if fate = q.Rehearsal.take(g, q, gr, b, now, counted); fate == Promised {
+			q.stepIn(gr, now, held, gr.lives.unless(covered))
+		}
+		return fate, true
 	}
 	subject, fate := g.names.take(r.Name, name, q.Walk.Addrs[gr.addr].Addr, r.Limit, now, counted)
 	if fate != Unjudged {

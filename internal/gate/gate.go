@@ -262,6 +262,14 @@ type lives struct {
 	written time.Duration // what is written when a commit is due
 }
 
+// unless is what is written, nothing if the key is covered.
+func (l lives) unless(covered bool) time.Duration {
+	if covered {
+		return 0
+	}
+	return l.written
+}
+
 func livesOf(l rule.Lifetime, ttl time.Duration) lives {
 	return lives{needed: l.Needed(ttl), written: l.Written(ttl)}
 }

@@ -24,6 +24,8 @@ type Question struct {
 	Validated bool
 	// Age is how long ago the answer came, if it is admitted once more.
 	Age time.Duration
+	// Rehearsal is set for a dry run.
+	Rehearsal *Rehearsal
 
 	// What Admit tells:
 
@@ -123,17 +125,21 @@ func (q *Question) counts(r *rule.Rule) bool {
 
 // refuse notes that a rule doesn't want an address.
 func (q *Question) refuse(addr int, f Fate, r *rule.Rule) {
+	c := Cause{Fate: f, Rule: r, Addr: q.Walk.Addrs[addr].Addr}
+	q.step(Step{Cause: c})
 	if !q.counts(r) {
 		return
 	}
 	if st := &q.standing[addr]; st.refusal == Unjudged {
 		st.refusal = f
 	}
-	q.cause(Cause{Fate: f, Rule: r, Addr: q.Walk.Addrs[addr].Addr})
+	q.cause(c)
 }
 
 // fail notes that something which a rule wants to hold is not promised.
 func (q *Question) fail(gr *grant, f Fate, err error) {
+	c := Cause{Fate: f, Rule: gr.rule.rule, Addr: q.Walk.Addrs[gr.addr].Addr, Set: gr.kernelSet().id, Err: err}
+	q.step(Step{Cause: c})
 	if !gr.counts {
 		q.standing[gr.addr].unfed = true
 		return
@@ -141,7 +147,7 @@ func (q *Question) fail(gr *grant, f Fate, err error) {
 	if st := &q.standing[gr.addr]; st.failure == Unjudged {
 		st.failure = f
 	}
-	q.cause(Cause{Fate: f, Rule: gr.rule.rule, Addr: q.Walk.Addrs[gr.addr].Addr, Set: gr.kernelSet().id, Err: err})
+	q.cause(c)
 }
 
 // cause keeps the first cause of each kind.

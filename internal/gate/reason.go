@@ -68,12 +68,17 @@ func (t *nameTable) take(ruleName, name string, addr netip.Addr, limit int, now,
 	s := t.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.take(key, addr, limit, now, until)
+}
+
+// take is that of the table. The shard is locked.
+func (s *nameShard) take(key subjectKey, addr netip.Addr, limit int, now, until moment) (*subject, Fate) {
 	sub := s.subjects[key]
 	if sub == nil {
-		if len(s.subjects) >= namesPerShard {
+		if s.full() {
 			return nil, Budget
 		}
-		sub = &subject{rule: ruleName, name: name, addrs: make(map[netip.Addr]moment, 2)}
+		sub = &subject{rule: key.rule, name: key.name, addrs: make(map[netip.Addr]moment, 2)}
 		s.subjects[key] = sub
 	}
 	if _, known := sub.addrs[addr]; !known && len(sub.addrs) >= limit {
@@ -85,6 +90,9 @@ func (t *nameTable) take(ruleName, name string, addr netip.Addr, limit int, now,
 	sub.addrs[addr] = max(sub.addrs[addr], until)
 	return sub, Unjudged
 }
+
+// full tells whether there is no room for another name. The shard is locked.
+func (s *nameShard) full() bool { return len(s.subjects) >= namesPerShard }
 
 // keep notes that an address that was taken for the time of its write is one of
 // the name's until then.
@@ -205,12 +213,16 @@ func (t *pairTable) init() { t.count = make(map[netip.Addr]int) }
 func (t *pairTable) take(client netip.Addr) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.count[client] >= maxPairs {
+	if t.full(client, 0) {
 		return false
 	}
 	t.count[client]++
 	return true
 }
+
+// full tells whether the client has no room for another pair after so many more.
+// The mutex is held.
+func (t *pairTable) full(client netip.Addr, more int) bool { return t.count[client]+more >= maxPairs }
 
 func (t *pairTable) give(client netip.Addr) {
 	t.mu.Lock()

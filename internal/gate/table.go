@@ -63,7 +63,7 @@ func (s *shard) remove(h uint64, b *binding) {
 // create makes room for a slot. If a budget is reached it tells which fate that
 // means for a newcomer. The shard is locked.
 func (g *Gate) create(s *shard, h uint64, at slot, ks *kernelSet) (*binding, Fate) {
-	if g.bindings.Load() >= maxBindings {
+	if g.full(0) {
 		return nil, Budget
 	}
 	if client, pair := at.pair(); pair && !g.pairs.take(client) {
@@ -75,6 +75,9 @@ func (g *Gate) create(s *shard, h uint64, at slot, ks *kernelSet) (*binding, Fat
 	ks.used.Add(1)
 	return b, Unjudged
 }
+
+// full tells whether there is no room for another binding after so many more.
+func (g *Gate) full(more int) bool { return g.bindings.Load()+int64(more) >= maxBindings }
 
 // drop forgets a binding. The shard is locked.
 func (g *Gate) drop(s *shard, b *binding) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
@@ -45,13 +46,15 @@ var errNoAnswer = errors.New("no answer")
 // ask asks for name, and again as if over TCP if the answer was truncated. Not
 // over TCP at once, because forward then uses TCP too, and the resolver behind it
 // may have few connections to give (Unbound's incoming-num-tcp is 10).
-func (a *asker) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
+//
+// The plugins below take client for who asks; if that is invalid, it is the
+// gateway itself.
+func (a *asker) ask(ctx context.Context, name string, qtype uint16, client netip.Addr) (*dns.Msg, error) {
 	ctx = context.WithValue(ctx, dnsserver.Key{}, a.server)
 	ctx = context.WithValue(ctx, dnsserver.LoopKey{}, 0)
 	for _, over := range []string{"udp", "tcp"} {
-		q := new(dns.Msg).SetQuestion(name, qtype).SetEdns0(udpPayload, false)
-		q.AuthenticatedData = true // see wantingAD
-		w := newOwnWriter(over, qtype)
+		q := ownQuestion(name, qtype)
+		w := newOwnWriter(over, qtype, client)
 		a.server.ServeDNS(ctx, w, q)
 		switch {
 		case ctx.Err() != nil:
@@ -65,14 +68,22 @@ func (a *asker) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg, e
 	return nil, errTruncated
 }
 
+// ownQuestion is a question as the gateway asks it.
+func ownQuestion(name string, qtype uint16) *dns.Msg {
+	q := new(dns.Msg).SetQuestion(name, qtype).SetEdns0(udpPayload, false)
+	q.AuthenticatedData = true // see wantingAD
+	return q
+}
+
 var errTruncated = errors.New("truncated over TCP")
 
 // udpPayload is what resolvers announce, as no path fragments it (DNS flag day
 // 2020).
 const udpPayload = 1232
 
-// ownWriter is the client of a question of the gateway's own: a loopback address
-// of the family that is asked for, as dns64 synthesises for IPv6 clients alone.
+// ownWriter is the client of a question of the gateway's own, unless it is said
+// who is: a loopback address of the family that is asked for, as dns64 synthesises
+// for IPv6 clients alone.
 type ownWriter struct {
 	addr net.Addr
 	msg  *dns.Msg
@@ -80,9 +91,12 @@ type ownWriter struct {
 
 var _ dns.ResponseWriter = (*ownWriter)(nil)
 
-func newOwnWriter(network string, qtype uint16) *ownWriter {
+func newOwnWriter(network string, qtype uint16, client netip.Addr) *ownWriter {
 	ip := net.IPv4(127, 0, 0, 1)
-	if qtype == dns.TypeAAAA {
+	switch {
+	case client.IsValid():
+		ip = client.AsSlice()
+	case qtype == dns.TypeAAAA:
 		ip = net.IPv6loopback
 	}
 	if network == "tcp" {

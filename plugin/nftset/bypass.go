@@ -109,21 +109,31 @@ type zones map[string][]*Server
 func (f *Corefile) sockets() sockets {
 	out := make(sockets)
 	for _, s := range f.Servers {
+		for at, k := range s.sockets() {
+			if out[at] == nil {
+				out[at] = make(zones)
+			}
+			out[at][k.Zone] = append(out[at][k.Zone], s)
+		}
+	}
+	return out
+}
+
+// sockets yields what the block listens at, by its keys.
+func (s *Server) sockets() iter.Seq2[socket, Key] {
+	return func(yield func(socket, Key) bool) {
 		binds := s.Bind
 		if len(binds) == 0 {
 			binds = []string{""}
 		}
 		for _, k := range s.Keys {
 			for _, bind := range binds {
-				at := socket{k.Transport, k.Port, bind}
-				if out[at] == nil {
-					out[at] = make(zones)
+				if !yield(socket{k.Transport, k.Port, bind}, k) {
+					return
 				}
-				out[at][k.Zone] = append(out[at][k.Zone], s)
 			}
 		}
 	}
-	return out
 }
 
 // answering yields the blocks that answer a name of p, with the zone for which

@@ -30,18 +30,20 @@ const (
 
 // api answers what commands ask.
 type api struct {
-	process *process
-	started time.Time
+	process    *process
+	started    time.Time
+	rehearsals chan struct{} // full: too many are under way
 }
 
 // newAPI is the handler of the control socket.
 func newAPI(p *process) http.Handler {
-	a := &api{process: p, started: time.Now()}
+	a := &api{process: p, started: time.Now(), rehearsals: make(chan struct{}, rehearsalsMax)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+control.Version+"/status", a.status)
 	mux.HandleFunc("GET "+control.Version+"/elements", a.elements)
 	mux.HandleFunc("GET "+control.Version+"/why", a.why)
 	mux.HandleFunc("GET "+control.Version+"/drops", a.drops)
+	mux.HandleFunc("GET "+control.Version+"/test", a.test)
 	mux.HandleFunc("GET "+control.Version+"/events", a.events)
 	mux.HandleFunc("POST "+control.Version+"/mode", a.mode)
 	return mux
@@ -160,7 +162,21 @@ func nameOf(word string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if _, exact := p.Exact(); !exact {
+		return "", fmt.Errorf("'%s' is a pattern: ask about one name", word)
+	}
 	return dns.Fqdn(p.String()), nil
+}
+
+// serviceOf is the service of a key as the API has it, "" if the layout has none.
+func serviceOf(l set.Layout, s set.Service) string {
+	switch {
+	case !l.Port:
+		return ""
+	case !l.Proto:
+		return strconv.Itoa(int(s.Port))
+	}
+	return s.String()
 }
 
 // element is an entry with the times of the wall clock.
@@ -179,12 +195,7 @@ func element(e *gate.Entry, now time.Time) control.Element {
 	if e.Client.IsValid() {
 		out.Client = e.Client.String()
 	}
-	if e.Layout.Port {
-		out.Service = e.Service.String()
-		if !e.Layout.Proto {
-			out.Service = strconv.Itoa(int(e.Service.Port))
-		}
-	}
+	out.Service = serviceOf(e.Layout, e.Service)
 	for _, why := range e.Reasons {
 		shown := control.Reason{
 			Rule: why.Rule, Name: why.Name, Chain: why.Names(),

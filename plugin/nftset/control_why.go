@@ -62,9 +62,7 @@ func subjectOf(q url.Values) (s subject, err error) {
 		case "service":
 			s.service, err = set.ParseService(value)
 		case "client":
-			if s.client, err = netip.ParseAddr(value); err == nil {
-				s.client = s.client.Unmap()
-			}
+			s.client, err = clientOf(value)
 		default:
 			err = fmt.Errorf("unknown parameter '%s'", name)
 		}

@@ -81,14 +81,11 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	if x.msg == nil {
 		return rcode, err // nothing was written: acl drops, forward fails
 	}
-	q.Walk.Read(x.msg, q.Name, qtype)
-	q.Validated = wantsAD && validated(r, x.msg)
-	block.Chain(&q.Question)
+	q.read(block, x.msg, qtype, wantsAD && validated(r, x.msg))
 	out := x.msg
 	if len(q.Matches) > 0 {
-		block.Admit(ctx, &q.Question)
 		var o outcome
-		out, o = q.decide(x.msg, client)
+		out, o = q.admit(ctx, block, x.msg, client)
 		h.count.answer(ctx, q, o)
 		if o != whole {
 			now := time.Now()
@@ -101,6 +98,20 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 		out = withoutAD(out)
 	}
 	return dns.RcodeSuccess, errors.Join(err, w.WriteMsg(out))
+}
+
+// read takes in what the answer m says.
+func (q *work) read(block *gate.Block, m *dns.Msg, qtype uint16, validated bool) {
+	q.Walk.Read(m, q.Name, qtype)
+	q.Validated = validated
+	block.Chain(&q.Question)
+}
+
+// admit has the gate say what becomes of the answer's addresses, and makes the
+// answer that leaves.
+func (q *work) admit(ctx context.Context, block *gate.Block, m *dns.Msg, client answer.Client) (*dns.Msg, outcome) {
+	block.Admit(ctx, &q.Question)
+	return q.decide(m, client)
 }
 
 // carriesAddresses tells whether the answer to r can be about names and

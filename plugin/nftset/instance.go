@@ -22,6 +22,7 @@ type instance struct {
 	cfg      *Config
 	handlers []*Handler
 	servers  []*dnsserver.Config // of the handlers
+	fronts   []*front            // of all server blocks; set by start
 
 	shared func() *process
 	names  *names // nil if no rule has files of names
@@ -48,9 +49,11 @@ func (i *instance) start() error {
 	if err := i.cfg.finish(); err != nil {
 		return plugin.Error(directive, err)
 	}
-	for _, warning := range startupWarnings(i.cfg) {
+	f, err := i.cfg.whole()
+	for _, warning := range startupWarnings(f, err) {
 		log.Warning(warning)
 	}
+	i.fronts = i.frontsOf(f)
 	p := i.shared()
 	first := i.stage(i.cfg.Rules)
 	first.active.Restore(p.saver.use(i.cfg.Node.State))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -49,7 +50,7 @@ func (b *resolving) Wants(k resolve.Key, f resolve.Family) bool {
 // Ask implements resolve.Backend.
 func (b *resolving) Ask(ctx context.Context, k resolve.Key, f resolve.Family) resolve.Answer {
 	r := b.names[k]
-	m, err := r.asker.ask(ctx, k.Name, qtypes[f])
+	m, err := r.asker.ask(ctx, k.Name, qtypes[f], netip.Addr{})
 	var a resolve.Answer
 	if err != nil {
 		a.Why = err.Error()

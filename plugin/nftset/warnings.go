@@ -8,17 +8,15 @@ import (
 )
 
 // startupWarnings are what the log says once about a configuration that has
-// been accepted, and yet may not do what its author thinks. Call it on start-up,
-// when cfg's instance has read all of its Corefile.
-func startupWarnings(cfg *Config) []string {
+// been accepted, and yet may not do what its author thinks: of f, or why that could
+// not be read.
+func startupWarnings(f *Corefile, err error) []string {
 	out := placementWarnings(dnsserver.Directives)
-	input := corefileOf(cfg)
-	if input == nil {
-		return out
-	}
-	f, err := loadWith(input, cfg.lists)
-	if err != nil {
+	switch {
+	case err != nil:
 		return append(out, fmt.Sprintf("the Corefile can't be read again to look for names that bypass their rules: %v", err))
+	case f == nil:
+		return out
 	}
 	for _, b := range f.Bypasses() {
 		out = append(out, b.String())
@@ -29,6 +27,21 @@ func startupWarnings(cfg *Config) []string {
 		}
 	}
 	return out
+}
+
+// whole reads the Corefile of cfg again, with the server blocks that have no
+// nftset. Call it on start-up, when cfg's instance has read all of it. It is nil
+// where cfg belongs to no running instance.
+func (cfg *Config) whole() (*Corefile, error) {
+	input := corefileOf(cfg)
+	if input == nil {
+		return nil, nil
+	}
+	f, err := loadWith(input, cfg.lists)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // corefileOf finds what the instance of cfg was started with: its Controllers
