@@ -7,6 +7,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 # command, package that has it
 needed='
+chromium-headless-shell chromium-headless-shell
 curl      curl
 dig       bind9-dnsutils
 dnsmasq   dnsmasq-base

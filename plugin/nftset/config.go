@@ -44,6 +44,9 @@ type Node struct {
 	// Log is the path of the grant log; "": none.
 	Log string
 
+	// Web is the address and port of the page to look at; "": none.
+	Web string
+
 	// State is the directory of the state file, an absolute path; "": none.
 	State string
 }

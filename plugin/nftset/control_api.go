@@ -156,16 +156,24 @@ func limitOf(value string) (int, error) {
 }
 
 // nameOf is a name as the gate has names: in lower case, as A-labels, and with its
-// final dot.
+// final dot. It may have characters that no pattern has: who asks can ask for any.
 func nameOf(word string) (string, error) {
 	p, err := rule.ParsePattern(word)
-	if err != nil {
+	if err == nil {
+		if _, exact := p.Exact(); !exact {
+			return "", fmt.Errorf("'%s' is a pattern: ask about one name", word)
+		}
+		return dns.Fqdn(p.String()), nil
+	}
+	var wire [256]byte // the longest name has 255 (RFC 1035 section 2.3.4)
+	if _, bad := dns.PackDomainName(dns.Fqdn(word), wire[:], 0, nil, false); bad != nil {
 		return "", err
 	}
-	if _, exact := p.Exact(); !exact {
-		return "", fmt.Errorf("'%s' is a pattern: ask about one name", word)
+	name, _, bad := dns.UnpackDomainName(wire[:], 0)
+	if bad != nil {
+		return "", err
 	}
-	return dns.Fqdn(p.String()), nil
+	return strings.ToLower(name), nil
 }
 
 // serviceOf is the service of a key as the API has it, "" if the layout has none.

@@ -64,6 +64,7 @@ func (i *instance) start() error {
 	}
 	p.serving.Store(i)
 	p.control.use(i.cfg.Node.Control)
+	p.page.use(i.cfg.Node.Web)
 	p.grants.use(i.cfg.Node.Log)
 	ctx, cancel := context.WithTimeout(context.Background(), settleMax)
 	defer cancel()
@@ -147,6 +148,7 @@ func (i *instance) keep() error {
 		}
 		p.saver.use(i.cfg.Node.State)
 		p.control.use(i.cfg.Node.Control)
+		p.page.use(i.cfg.Node.Web)
 		p.grants.use(i.cfg.Node.Log)
 		return i.resolve()
 	}
@@ -187,6 +189,7 @@ func (i *instance) end() error {
 		}
 		p.saver.save()
 		p.control.close()
+		p.page.close()
 		p.grants.close()
 	}
 	return nil

@@ -6,6 +6,9 @@ import (
 	"github.com/namewall/namewall/internal/control"
 )
 
+// controlOff is what the Corefile says for no control socket.
+const controlOff = "off"
+
 // node reads the block without a name.
 func (p *parser) node() (Node, error) {
 	n := Node{Place: p.head, Control: control.DefaultPath()}
@@ -22,6 +25,10 @@ func (p *parser) node() (Node, error) {
 		},
 		"log": func(args []string) (err error) {
 			n.Log, err = p.path("log", "/var/log/namewall/grants.log", args)
+			return err
+		},
+		"web": func(args []string) (err error) {
+			n.Web, err = p.web(args)
 			return err
 		},
 		"state": func(args []string) (err error) {

@@ -134,6 +134,17 @@ func TestNode(t *testing.T) {
 	}
 }
 
+func TestWeb(t *testing.T) {
+	for line, want := range map[string]string{
+		"web 127.0.0.1:8480": "127.0.0.1:8480", "web [::1]:80": "[::1]:80", "web 127.9.9.9:1": "127.9.9.9:1",
+		"web 192.0.2.1:8480 exposed": "192.0.2.1:8480", "web 0.0.0.0:80 exposed": "0.0.0.0:80", "mode feed": "",
+	} {
+		if got := mustParse(t, "nftset {\n "+line+"\n}").Node.Web; got != want {
+			t.Errorf("%s: got %q", line, got)
+		}
+	}
+}
+
 // The server blocks of an instance share rules by name, and the node's settings
 // may come last.
 func TestBlocksShareRules(t *testing.T) {
@@ -198,9 +209,18 @@ func TestErrors(t *testing.T) {
 		"revoke":        {with("revoke later"), []string{":4 ", "'revoke' takes 'delete', 'keep' or 'kill', not 'later'"}},
 		"revoke twice":  {with("revoke keep", "revoke kill"), []string{":5 ", "'revoke'"}},
 		"unknown":       {with("timeout 5s"), []string{":4 ", "unknown option 'timeout'", "allow, clients, except, lifetime, limit, match, mode, name, names, on_change, pass, require, resolve, revoke, set, stale, targets, wait"}},
-		"node's":        {"nftset {\n wait 5s\n}", []string{":2 ", "unknown option 'wait'", "allow, control, log, mode, pass, state"}},
+		"node's":        {"nftset {\n wait 5s\n}", []string{":2 ", "unknown option 'wait'", "allow, control, log, mode, pass, state, web"}},
 		"no socket":     {"nftset {\n control run/x\n}", []string{":2 ", "'run/x' is no absolute path: write it like /run/namewall/control.sock"}},
 		"no log":        {"nftset {\n log grants.log\n}", []string{":2 ", "'grants.log' is no absolute path: write it like /var/log/namewall/grants.log"}},
+		"no port":       {"nftset {\n web 127.0.0.1\n}", []string{":2 ", "'127.0.0.1' is no address with a port: write it like 127.0.0.1:8480"}},
+		"port 0":        {"nftset {\n web 127.0.0.1:0\n}", []string{":2 ", "is no address with a port"}},
+		"page by name":  {"nftset {\n web localhost:8480\n}", []string{":2 ", "is no address with a port"}},
+		"open page":     {"nftset {\n web 192.0.2.1:8480\n}", []string{":2 ", "192.0.2.1 can be reached from elsewhere", "use 127.0.0.1:8480, or say 'web 192.0.2.1:8480 exposed'"}},
+		"open to all":   {"nftset {\n web [::]:8480\n}", []string{":2 ", ":: can be reached from elsewhere", "'web [::]:8480 exposed'"}},
+		"not exposed":   {"nftset {\n web [::1]:8480 exposed\n}", []string{":2 ", "::1 can be reached from this machine only: take 'exposed' away"}},
+		"other word":    {"nftset {\n web 192.0.2.1:8480 open\n}", []string{":2 ", "unexpected 'open': behind the address may only stand 'exposed'"}},
+		"three words":   {"nftset {\n web 192.0.2.1:8480 exposed to\n}", []string{":2 ", "unexpected 'to'"}},
+		"two pages":     {"nftset {\n web [::1]:80\n web [::1]:81\n}", []string{":3 ", "'web' may stand only once"}},
 		"two sockets":   {"nftset {\n control off\n control /run/x\n}", []string{":3 ", "'control' may stand only once"}},
 		"relative":      {"nftset {\n state var\n}", []string{":2 ", "'var' is no absolute path: write it like /var/lib/namewall"}},
 		"two states":    {"nftset {\n state /a\n state /b\n}", []string{":3 ", "state"}},

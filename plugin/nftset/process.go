@@ -19,7 +19,8 @@ type process struct {
 	own  ownAddresses
 
 	saver    *saver
-	control  *controller
+	control  *service
+	page     *service
 	grants   *grantLog
 	resolver *resolve.Resolver
 	notices  *notices
@@ -33,7 +34,8 @@ func newProcess(g *gate.Gate, own ownAddresses, s *saver) *process {
 		gate: g, own: own, saver: s, notices: newNotices(s.touch), drops: newDropped(),
 		grants: &grantLog{gate: g, lost: grantsLost, failures: grantFailures},
 	}
-	p.control = &controller{handler: newAPI(p)}
+	api := newAPI(p)
+	p.control, p.page = newControl(api), newPage(api)
 	p.resolver = resolve.New(p.notices)
 	return p
 }
