@@ -143,6 +143,9 @@ func (n *Namewall) inOwnDirs(c *exec.Cmd) {
 	c.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+filepath.Join(n.dir, "run"))
 }
 
+// Socket is the path of its control socket.
+func (n *Namewall) Socket() string { return filepath.Join(n.dir, "run", "control.sock") }
+
 func (n *Namewall) corefile() string { return filepath.Join(n.dir, "Corefile") }
 
 // stateDir, runDir and logDir are where shown Corefiles keep their state, and have

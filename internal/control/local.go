@@ -11,7 +11,7 @@ import (
 // the socket, and nobody else can. Requests have no Caller. end ends it.
 func Local(h http.Handler) (c *Client, end func()) {
 	l := &pipes{fresh: make(chan net.Conn), ended: make(chan struct{})}
-	server := &http.Server{Handler: h, ReadHeaderTimeout: headerLimit}
+	server := newHTTP(h)
 	var done sync.WaitGroup
 	done.Go(func() { _ = server.Serve(l) })
 	c = newClient("the process itself", l.dial)

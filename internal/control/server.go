@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -17,8 +19,14 @@ const (
 	// connectionsMax bounds who is served at once. An administrator has a few
 	// terminals, and monitoring asks now and then.
 	connectionsMax = 32
-	// headerLimit is how long a request may take to arrive.
+	// headerLimit is how long a request may take to arrive, and how long a
+	// connection may have none, so that one that is forgotten gives up its place.
 	headerLimit = 5 * time.Second
+	// bodyLimit is how long its body may take, and bodyMax how large it may be.
+	bodyLimit = 10 * time.Second
+	bodyMax   = 1 << 16
+	// headerMax bounds the header: names and addresses are short.
+	headerMax = 1 << 14
 	// probeLimit is how long another process on the socket may take to accept.
 	probeLimit = time.Second
 )
@@ -45,9 +53,35 @@ func Listen(path string, h http.Handler) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{path: path, http: &http.Server{Handler: h, ReadHeaderTimeout: headerLimit, ConnContext: withCaller}}
+	s := &Server{path: path, http: newHTTP(invited(h))}
+	s.http.ConnContext = withCaller
 	s.done.Go(func() { _ = s.http.Serve(&guard{Listener: l, places: make(chan struct{}, connectionsMax)}) })
 	return s, nil
+}
+
+// newHTTP is a server in which whoever is slow, stuck or greedy holds on to nothing
+// for longer than a while. An answer that goes on is a Stream.
+func newHTTP(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           http.MaxBytesHandler(h, bodyMax),
+		ReadHeaderTimeout: headerLimit, ReadTimeout: bodyLimit, IdleTimeout: headerLimit,
+		WriteTimeout: answerLimit, MaxHeaderBytes: headerMax,
+		ErrorLog: log.New(io.Discard, "", 0), // what clients do wrong is theirs to know
+	}
+}
+
+// invited lets root and the process's own user ask. The mode of the socket has
+// kept others out, unless somebody has changed it.
+func invited(h http.Handler) http.Handler {
+	own := uint32(os.Geteuid())
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if uid := CallerOf(r).UID; uid != 0 && uid != own {
+			w.Header().Set("Connection", "close")
+			reply(w, http.StatusForbidden, Problem{Error: fmt.Sprintf("user %d may not ask: only root and the service's own user (%d) may", uid, own)})
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // listen makes the socket under another name and moves it into place, so that
@@ -81,8 +115,7 @@ func (s *Server) Close() error {
 	return err
 }
 
-// guard accepts root and the process's own user, and no more than there are
-// places.
+// guard accepts no more than there are places, from whoever can be told.
 type guard struct {
 	net.Listener
 	places chan struct{} // full: those who come wait
@@ -97,8 +130,8 @@ func (g *guard) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		caller, err := peer(conn)
-		if err != nil || caller.UID != 0 && caller.UID != uint32(os.Geteuid()) {
-			_ = conn.Close() // the mode of the socket has told them already
+		if err != nil {
+			_ = conn.Close() // it has gone already
 			<-g.places
 			continue
 		}
@@ -128,7 +161,8 @@ func withCaller(ctx context.Context, conn net.Conn) context.Context {
 	return ctx
 }
 
-// CallerOf is who sends a request that a Server serves.
+// CallerOf is who sends a request that a Server serves, the zero Caller for one
+// from within the process.
 func CallerOf(r *http.Request) Caller {
 	caller, _ := r.Context().Value(callerKey{}).(Caller)
 	return caller

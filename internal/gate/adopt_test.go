@@ -181,7 +181,7 @@ func TestFailedReadingCostsItsSetOnly(t *testing.T) {
 				fail(k)
 				b := start(t, k, newRule("web", []set.ID{web4}), newRule("app", []set.ID{app4}))
 				k.declare(web4, v4, 0)
-				time.Sleep(2 * tick)
+				time.Sleep(2*tick + tick/2) // it is read at each tick
 				b.only("app")
 				if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised {
 					t.Errorf("%v %v", q.Fates[0], q.Causes)

@@ -2,6 +2,7 @@ package nftset
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -26,18 +27,66 @@ const (
 	// elements are some hundreds of megabytes of JSON, which is nobody's wish.
 	elementsUsual = 1_000
 	elementsMax   = 100_000
+	// walksMax bounds who looks through all bindings at once: a million keep a core
+	// busy for a tenth of a second, and answers need the others.
+	walksMax = 1
+	// listsMax bounds the lists of more than elementsUsual that are being read, each
+	// of up to elementsMax: some tens of megabytes.
+	listsMax = 2
 )
+
+// entries are the gate's, one request after the other. It reports false if the
+// client has gone.
+func (a *api) entries(ctx context.Context, f gate.Filter, most int) (found []gate.Entry, more, ok bool) {
+	if !a.walks.wait(ctx) {
+		return nil, false, false
+	}
+	defer a.walks.leave()
+	found, more = a.process.gate.Entries(f, most)
+	return found, more, true
+}
 
 // api answers what commands ask.
 type api struct {
 	process    *process
 	started    time.Time
-	rehearsals chan struct{} // full: too many are under way
+	watchers   places // of events
+	rehearsals places
+	walks      places // looking through all bindings
+	lists      places // of more elements than usual, until they have been read
 }
+
+// places bound how many do something at once.
+type places chan struct{}
+
+// enter takes a place, if there is one.
+func (p places) enter() bool {
+	select {
+	case p <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// wait takes a place when there is one, unless the client goes.
+func (p places) wait(ctx context.Context) bool {
+	select {
+	case p <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (p places) leave() { <-p }
 
 // newAPI is the handler of the control socket.
 func newAPI(p *process) http.Handler {
-	a := &api{process: p, started: time.Now(), rehearsals: make(chan struct{}, rehearsalsMax)}
+	a := &api{
+		process: p, started: time.Now(), watchers: make(places, watchersMax), rehearsals: make(places, rehearsalsMax),
+		walks: make(places, walksMax), lists: make(places, listsMax),
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+control.Version+"/status", a.status)
 	mux.HandleFunc("GET "+control.Version+"/elements", a.elements)
@@ -46,6 +95,7 @@ func newAPI(p *process) http.Handler {
 	mux.HandleFunc("GET "+control.Version+"/test", a.test)
 	mux.HandleFunc("GET "+control.Version+"/events", a.events)
 	mux.HandleFunc("POST "+control.Version+"/mode", a.mode)
+	mux.HandleFunc("/", control.NotFound)
 	return mux
 }
 
@@ -103,7 +153,17 @@ func (a *api) elements(w http.ResponseWriter, r *http.Request) {
 		control.Refuse(w, err)
 		return
 	}
-	found, more := a.process.gate.Entries(f, most)
+	if most > elementsUsual {
+		if !a.lists.enter() {
+			control.Busy(w, fmt.Errorf("%d long lists are being read already: ask again later, or for at most %d elements", listsMax, elementsUsual))
+			return
+		}
+		defer a.lists.leave()
+	}
+	found, more, ok := a.entries(r.Context(), f, most)
+	if !ok {
+		return
+	}
 	slices.SortFunc(found, func(x, y gate.Entry) int {
 		return cmp.Or(x.Set.Compare(y.Set), x.Client.Compare(y.Client), x.Addr.Compare(y.Addr),
 			cmp.Compare(x.Service.Port, y.Service.Port), cmp.Compare(x.Service.Proto, y.Service.Proto))

@@ -1,8 +1,6 @@
 package nftset
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -19,8 +17,11 @@ const (
 	// of a busy gateway.
 	eventRoom = 1024
 	// lostEvery is how often somebody who reads too slowly, or wants few, is told how
-	// many were left out, and how long a line may take to be written.
+	// many were left out.
 	lostEvery = time.Second
+	// watchersMax bounds who listens, a part of the control socket's connections:
+	// others are to get an answer meanwhile.
+	watchersMax = 16
 )
 
 // events tells what happens, a line each, until the client goes.
@@ -30,16 +31,15 @@ func (a *api) events(w http.ResponseWriter, r *http.Request) {
 		control.Refuse(w, err)
 		return
 	}
+	if !a.watchers.enter() {
+		control.Busy(w, fmt.Errorf("%d clients watch already, and that is the most", watchersMax))
+		return
+	}
+	defer a.watchers.leave()
 	l, leave := a.process.gate.Listen(eventRoom)
 	defer leave()
-	out := http.NewResponseController(w)
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	w.WriteHeader(http.StatusOK)
-	lines := json.NewEncoder(w)
-	send := func(e control.Event) error {
-		return errors.Join(out.SetWriteDeadline(time.Now().Add(lostEvery)), lines.Encode(e), out.Flush())
-	}
-	if out.Flush() != nil { // so that the client knows that it listens
+	out, err := control.NewStream(w)
+	if err != nil {
 		return
 	}
 	ticker := time.NewTicker(lostEvery)
@@ -55,11 +55,11 @@ func (a *api) events(w http.ResponseWriter, r *http.Request) {
 				break
 			}
 			sent[h.Kind]++
-			err = send(event(&h))
+			err = out.Send(event(&h))
 		case now := <-ticker.C:
 			clear(sent[:])
 			if lost := l.Lost() + left; lost > told {
-				err = send(control.Event{At: now, Kind: control.EventLost, Count: int(lost - told)})
+				err = out.Send(control.Event{At: now, Kind: control.EventLost, Count: int(lost - told)})
 				told = lost
 			}
 		case <-r.Context().Done():

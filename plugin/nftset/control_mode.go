@@ -8,9 +8,6 @@ import (
 	"github.com/namewall/namewall/internal/control"
 )
 
-// bodyMax bounds what a request may bring.
-const bodyMax = 1 << 16
-
 // mode holds rules to feeding, or lets them enforce again.
 func (a *api) mode(w http.ResponseWriter, r *http.Request) {
 	var m control.Mode
@@ -50,7 +47,7 @@ func (a *api) byHand(r *http.Request, did string) {
 
 // body reads the body of a request.
 func body(w http.ResponseWriter, r *http.Request, v any) error {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyMax))
+	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
 		return fmt.Errorf("the request can't be read: %w", err)

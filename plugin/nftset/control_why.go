@@ -1,6 +1,7 @@
 package nftset
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -37,7 +38,7 @@ func (a *api) why(w http.ResponseWriter, r *http.Request) {
 	e := explanation{api: a, subject: s, now: time.Now(), out: control.Why{
 		Elements: []control.Element{}, Findings: []control.Finding{},
 	}}
-	e.present()
+	e.present(r.Context())
 	if s.name != "" {
 		e.matching()
 	} else {
@@ -101,8 +102,8 @@ func (e *explanation) involve(name string) {
 }
 
 // present are the elements that let the subject through.
-func (e *explanation) present() {
-	found, _ := e.process.gate.Entries(gate.Filter{Addr: e.addr, Name: e.name}, elementsUsual)
+func (e *explanation) present(ctx context.Context) {
+	found, _, _ := e.entries(ctx, gate.Filter{Addr: e.addr, Name: e.name}, elementsUsual)
 	for i := range found {
 		if !e.concerns(&found[i]) {
 			continue

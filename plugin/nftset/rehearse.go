@@ -33,12 +33,10 @@ func (a *api) test(w http.ResponseWriter, r *http.Request) {
 		control.Refuse(w, err)
 		return
 	}
-	select {
-	case a.rehearsals <- struct{}{}:
-		defer func() { <-a.rehearsals }()
-	case <-r.Context().Done():
+	if !a.rehearsals.wait(r.Context()) {
 		return
 	}
+	defer a.rehearsals.leave()
 	ctx, cancel := context.WithTimeout(r.Context(), rehearsalMax)
 	defer cancel()
 	out := control.Test{
