@@ -328,9 +328,11 @@ func TestElementsEndsWithItsCallersError(t *testing.T) {
 	if err := r.Elements(s, func(Element) error { calls++; return enough }); !errors.Is(err, enough) || calls != 1 {
 		t.Errorf("got %v after %d calls", err, calls)
 	}
-	calls = 0
-	if err := r.Elements(s, func(Element) error { calls++; return nil }); err != nil || calls != readings(s)*3000 {
-		t.Errorf("the next reading: %v after %d calls", err, calls)
+	// Nothing is left over of it. How often the next one is read is the table's
+	// matter, which may be resized late.
+	seen := make(map[set.Key]bool)
+	if err := r.Elements(s, func(e Element) error { seen[e.Key] = true; return nil }); err != nil || len(seen) != 3000 {
+		t.Errorf("the next reading: %v, %d elements", err, len(seen))
 	}
 }
 
