@@ -1,6 +1,8 @@
 package services
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -35,6 +37,49 @@ func TestFusionReactor(t *testing.T) {
 	}
 	l.Ask(lab.Client4(0), "udp", "www.fusionreactor.io.", dns.TypeA)
 	barred(t, l, "198.51.100.5", 443)
+}
+
+// Agents get through to the vendor's static address on both ports, from the moment
+// that the gateway is there and whoever asked, and over a flush of the ruleset.
+func TestFusionReactorStatic(t *testing.T) {
+	t.Parallel()
+	const addr = "52.214.198.96"
+	l := lab.New(t)
+	l.Load(ruleset(t, "fusionreactor-static"))
+	if _, err := l.Wide.Run(nil, "ip", "route", "add", "local", addr, "dev", "lo"); err != nil {
+		t.Fatal(err)
+	}
+	for _, port := range []int{80, 443, 2804} {
+		l.AcceptTCP(port)
+	}
+	barred(t, l, addr, 443)
+	l.Unbound("api-static.fusionreactor.io. 60 IN A 52.214.198.96")
+	text := corefile(t, lab.Real, "fusionreactor-static.corefile")
+	n := start(t, l, text)
+	reaches(t, l, addr, 443)
+	reaches(t, l, addr, 2804)
+	barred(t, l, addr, 80)
+
+	l.NFT("flush set inet filter fusionreactor_static4")
+	lab.Until(t, limit, "the set is filled again", func() error {
+		if keys := l.Keys("fusionreactor_static4"); len(keys) != 2 {
+			return errors.New(strings.Join(keys, ", "))
+		}
+		return nil
+	})
+	reaches(t, l, addr, 2804)
+
+	why, err := n.Asks("why", addr, "tcp/443")
+	if err != nil || !strings.Contains(why, "written in the Corefile, under 'static' (rule fusionreactor-static)") {
+		t.Errorf("why: %v\n%s", err, why)
+	}
+	policy, err := l.Command(text, "export", "fusionreactor-static", "--format", "java-policy")
+	if err != nil || !strings.Contains(policy, `SocketPermission "52.214.198.96:2804", "connect, accept, resolve";`) {
+		t.Errorf("export: %v\n%s", err, policy)
+	}
+
+	n.Kill()
+	reaches(t, l, addr, 443) // nobody has closed the door
 }
 
 // People inside get through to the environments that they have resolved.

@@ -158,6 +158,5 @@ func (d *declaration) infer() error {
 // layoutFor is the layout that a rule's lines need: with protocol and port, or
 // without.
 func layoutFor(r *rule.Rule, v6 bool) set.Layout {
-	ports := len(r.Names[0].Services) > 0
-	return set.Layout{V6: v6, Proto: ports, Port: ports}
+	return set.Layout{V6: v6, Proto: r.Ports(), Port: r.Ports()}
 }

@@ -106,7 +106,8 @@ type jsonRecord struct {
 	Protocol string   `json:"protocol,omitempty"`
 	Port     *uint16  `json:"port,omitempty"`
 	Names    []string `json:"names"`
-	Timeout  *int64   `json:"timeout"` // seconds; null: it stays
+	Static   bool     `json:"static,omitempty"` // written out in the Corefile
+	Timeout  *int64   `json:"timeout"`          // seconds; null: it stays
 	Expires  *int64   `json:"expires"`
 }
 
@@ -127,7 +128,7 @@ func (e *exporter) json(h *holdings) (string, error) {
 }
 
 func newRecord(one *entry) jsonRecord {
-	r := jsonRecord{Rules: one.rules, Address: one.addr.String(), Names: one.names}
+	r := jsonRecord{Rules: one.rules, Address: one.addr.String(), Names: one.names, Static: one.static}
 	if one.set.Name != "" {
 		r.Set = one.set.String()
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,7 +12,8 @@ import (
 )
 
 // javaPolicy is a grant for a JVM's security manager, of the form that vendors
-// document (java.net.SocketPermission): the exact names with their ports.
+// document (java.net.SocketPermission): the exact names and the addresses that are
+// written out, with their ports.
 // Protocols have no place in it.
 func (e *exporter) javaPolicy(*holdings) (string, error) {
 	var b strings.Builder
@@ -21,6 +23,11 @@ func (e *exporter) javaPolicy(*holdings) (string, error) {
 		for _, n := range exactNames(e.rules) {
 			if n.rule == r {
 				hosts = append(hosts, socketHosts(strings.TrimSuffix(n.name, "."), n.services)...)
+			}
+		}
+		for _, line := range r.Statics {
+			for _, p := range line.Prefixes {
+				hosts = append(hosts, socketHosts(socketAddress(p.Addr()), line.Services)...)
 			}
 		}
 		if len(hosts) == 0 {
@@ -36,6 +43,14 @@ func (e *exporter) javaPolicy(*holdings) (string, error) {
 	}
 	b.WriteString("};\n")
 	return b.String(), nil
+}
+
+// socketAddress is an address as a permission has it.
+func socketAddress(a netip.Addr) string {
+	if a.Is6() {
+		return "[" + a.String() + "]"
+	}
+	return a.String()
 }
 
 // socketHosts are the targets of permissions for a name: all of its ports, or the

@@ -41,8 +41,27 @@ func (e *exporter) held() (*holdings, error) {
 			errs = append(errs, fmt.Errorf("set %s: %w", id, err))
 		}
 	}
+	e.markStatic(h)
 	h.sort()
 	return h, errors.Join(errs...)
+}
+
+// markStatic marks what the rules write out of what the sets hold.
+func (e *exporter) markStatic(h *holdings) {
+	written := make(map[string]rule.Written)
+	for _, r := range e.rules {
+		written[r.Name] = rule.WrittenOut(r.Statics)
+	}
+	for i := range h.entries {
+		one := &h.entries[i]
+		one.static = slices.ContainsFunc(one.rules, func(name string) bool {
+			w := written[name]
+			services, ok := w.Find(one.addr)
+			return ok && !one.client.IsValid() && (one.service == set.Service{} || slices.ContainsFunc(services, func(s set.Service) bool {
+				return s.Port == one.service.Port && (one.service.Proto == 0 || s.Proto == one.service.Proto)
+			}))
+		})
+	}
 }
 
 // feeders are the sets, with the rules that feed them.

@@ -94,8 +94,12 @@ func writeElements(b *strings.Builder, s nft.Set, of []entry) {
 	fmt.Fprintf(b, "\nadd element %s {\n", s.ID)
 	for _, one := range of {
 		fmt.Fprintf(b, "\t%s%s,", one.key(), one.nftLife(s.Default))
-		if len(one.names) > 0 {
-			fmt.Fprintf(b, " # %s", list(one.names))
+		why := one.names
+		if one.static {
+			why = append([]string{"static"}, why...)
+		}
+		if len(why) > 0 {
+			fmt.Fprintf(b, " # %s", list(why))
 		}
 		b.WriteString("\n")
 	}

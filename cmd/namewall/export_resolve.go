@@ -55,7 +55,7 @@ func exactNames(rules []*rule.Rule) []exactName {
 func (e *exporter) resolved(ctx context.Context) (*holdings, error) {
 	exact := exactNames(e.rules)
 	for _, r := range e.rules {
-		if !slices.ContainsFunc(exact, func(n exactName) bool { return n.rule == r }) {
+		if len(r.Statics) == 0 && !slices.ContainsFunc(exact, func(n exactName) bool { return n.rule == r }) {
 			return nil, fmt.Errorf("rule %s has no exact name: a wildcard can't be looked up", r.Name)
 		}
 	}
@@ -82,9 +82,22 @@ func (e *exporter) resolved(ctx context.Context) (*holdings, error) {
 			errs = append(errs, err)
 		}
 	}
+	for _, r := range e.rules {
+		h.writtenOut(r, layouts)
+	}
 	h.merge()
 	h.sort()
 	return h, errors.Join(errs...)
+}
+
+// writtenOut adds what a rule has under `static`.
+func (h *holdings) writtenOut(r *rule.Rule, layouts map[set.ID]set.Layout) {
+	for _, line := range r.Statics {
+		for _, p := range line.Prefixes {
+			one := entry{rules: []string{r.Name}, addr: p.Addr(), static: true}
+			h.put(one, exactName{rule: r, services: line.Services}, layouts)
+		}
+	}
 }
 
 // layouts are the types of the rules' sets, as far as the Corefile tells them.
@@ -183,6 +196,10 @@ func (h *holdings) merge() {
 		}
 		all[i].rules = union(all[i].rules, e.rules)
 		all[i].names = union(all[i].names, e.names)
+		if all[i].static = all[i].static || e.static; all[i].static { // it stays
+			all[i].timeout, all[i].expires = 0, 0
+			continue
+		}
 		all[i].timeout, all[i].expires = max(all[i].timeout, e.timeout), max(all[i].expires, e.expires)
 	}
 	h.entries = all

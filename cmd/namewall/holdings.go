@@ -29,6 +29,7 @@ type entry struct {
 	addr    netip.Addr
 	service set.Service // zero: none
 	names   []string    // in presentation format, without the final dot
+	static  bool        // a rule has it under `static`
 
 	timeout, expires time.Duration // whole seconds; 0: it stays
 }

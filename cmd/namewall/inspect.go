@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -32,6 +33,7 @@ func inspect(f *nftset.Corefile, invalid error, have sets, unread error, looked 
 			inspectSets(s, f, one, have)
 		}
 		inspectNames(s, f, one)
+		inspectStatic(s, one)
 		inspectResolve(s, one)
 		advise(s, f, one)
 		adviseLookups(s, one, looked)
@@ -64,7 +66,7 @@ func inspectSets(s *section, f *nftset.Corefile, r *rule.Rule, have sets) {
 		v6 = v6 || known && layout.V6
 		unknown = unknown || !known
 	}
-	if unknown || v4 && v6 {
+	if unknown || v4 && v6 || len(r.Names) == 0 {
 		return
 	}
 	family, other := "IPv4", "IPv6"
@@ -118,14 +120,14 @@ const fullPercent = 75
 
 // inspectUse looks at what a usable set has room for.
 func inspectUse(s *section, r *rule.Rule, got nft.Set) {
-	least := leastElements(r)
+	least := leastElements(r, got.Layout)
 	switch {
 	case got.Size == 0:
 		s.add(warning, "set %s has no size, and nothing but memory bounds what it holds: declare one, such as 'size %d'", got.ID, defaultSize)
 	case got.Count >= int(got.Size):
 		s.add(wrong, "set %s is full with %d elements, and takes no new one: give it a larger size", got.ID, got.Count)
 	case int(got.Size) < least:
-		s.add(warning, "set %s has size %d, and its names need %d at least: declare 'size %d'", got.ID, got.Size, least, max(defaultSize, 4*least))
+		s.add(warning, "set %s has size %d, and the rule needs %d at least: declare 'size %d'", got.ID, got.Size, least, max(defaultSize, 4*least))
 	case got.Count*100 >= int(got.Size)*fullPercent:
 		s.add(warning, "set %s holds %d elements of %d: give it a larger size", got.ID, got.Count, got.Size)
 	}
@@ -146,9 +148,17 @@ func describe(got nft.Set) string {
 	return text
 }
 
-// leastElements is what a rule's exact names need if each has one address.
-func leastElements(r *rule.Rule) int {
+// leastElements is what a rule's addresses need, and its exact names if each has
+// one address.
+func leastElements(r *rule.Rule, l set.Layout) int {
 	n := 0
+	for _, line := range r.Statics {
+		for _, p := range line.Prefixes {
+			if p.IsSingleIP() && l.Fits(netip.Addr{}, p.Addr()) {
+				n += max(1, len(line.Services))
+			}
+		}
+	}
 	for _, line := range r.Names {
 		for _, p := range line.Patterns {
 			if _, exact := p.Exact(); exact {
@@ -185,6 +195,24 @@ func inspectPatterns(s *section, l level, patterns []rule.Pattern, format string
 	if more := len(patterns) - most; more > 0 {
 		s.add(l, "and so for %s", plural(more, "more pattern"))
 	}
+}
+
+// inspectStatic tells what a rule writes out.
+func inspectStatic(s *section, r *rule.Rule) {
+	var all []string
+	for _, line := range r.Statics {
+		for _, p := range line.Prefixes {
+			all = append(all, rule.PrefixWord(p))
+		}
+	}
+	if len(all) == 0 {
+		return
+	}
+	const most = 3
+	if n := len(all); n > most {
+		all = append(all[:most], fmt.Sprintf("%d more", n-most))
+	}
+	s.add(right, "always open: %s", list(all))
 }
 
 // inspectResolve tells what a rule does by itself.

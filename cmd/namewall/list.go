@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/namewall/namewall/internal/control"
+	"github.com/namewall/namewall/internal/rule"
 )
 
 func listCommand() *cobra.Command {
@@ -108,7 +109,10 @@ func reasons(e *control.Element) string {
 	var parts []string
 	for _, r := range e.Reasons {
 		name := strings.TrimSuffix(r.Name, ".")
-		if name == "" {
+		switch {
+		case r.Origin == rule.ByLine.String():
+			name = "static"
+		case name == "":
 			name = "more names"
 		}
 		parts = append(parts, fmt.Sprintf("%s (%s)", name, r.Rule))

@@ -56,7 +56,7 @@ func printStatus(w io.Writer, s *control.Status, now time.Time) {
 			if r.Braked {
 				mode = "feed, by hand"
 			}
-			rows = append(rows, []string{r.Name, mode, orReady(r.Problems) + resolveState(r.Resolve)})
+			rows = append(rows, []string{r.Name, mode, orReady(r.Problems) + staticState(r.Static) + resolveState(r.Resolve)})
 			for _, p := range r.Problems[min(1, len(r.Problems)):] {
 				rows = append(rows, []string{"", "", p})
 			}
@@ -92,6 +92,14 @@ func orReady(problems []string) string {
 		return "ready"
 	}
 	return problems[0]
+}
+
+// staticState tells how much is written out.
+func staticState(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d static", n)
 }
 
 // resolveState tells how it stands with the names under `resolve`.

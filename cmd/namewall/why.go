@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/namewall/namewall/internal/control"
+	"github.com/namewall/namewall/internal/rule"
 )
 
 func whyCommand() *cobra.Command {
@@ -107,6 +108,9 @@ func printWhy(w io.Writer, subject string, why *control.Why, now time.Time) {
 
 // reason is why an element is there, in a line.
 func reason(r *control.Reason, now time.Time) string {
+	if r.Origin == rule.ByLine.String() {
+		return fmt.Sprintf("written in the Corefile, under 'static' (rule %s), since %s", r.Rule, span(now.Sub(r.First)))
+	}
 	text := "more names"
 	if len(r.Chain) > 0 {
 		var chain []string

@@ -25,6 +25,7 @@ type Rule struct {
 	Braked   bool     `json:"braked,omitempty"` // it only feeds, by hand
 	Sets     []string `json:"sets"`
 	Problems []string `json:"problems,omitempty"` // why it is not ready
+	Static   int      `json:"static,omitempty"`   // addresses and prefixes that are written out
 	// Resolve has the number of names under `resolve` by their state, as the
 	// metric resolve_names has it.
 	Resolve map[string]int `json:"resolve,omitempty"`
@@ -80,7 +81,8 @@ type Element struct {
 // Reason is why an element is there.
 type Reason struct {
 	Rule   string    `json:"rule"`
-	Name   string    `json:"name,omitempty"`  // empty: more names than are kept
+	Origin string    `json:"origin"`          // "name", "static" or "hand"
+	Name   string    `json:"name,omitempty"`  // of origin name; empty: more names than are kept
 	Chain  []string  `json:"chain,omitempty"` // from the name to the address's owner
 	Client string    `json:"client,omitempty"`
 	First  time.Time `json:"first_asked"`
@@ -194,7 +196,8 @@ type Event struct {
 
 	Rule   string   `json:"rule,omitempty"`
 	Name   string   `json:"name,omitempty"`
-	Chain  []string `json:"chain,omitempty"` // from the name to the address's owner
+	Origin string   `json:"origin,omitempty"` // if it isn't a name: as a reason's
+	Chain  []string `json:"chain,omitempty"`  // from the name to the address's owner
 	Client string   `json:"client,omitempty"`
 
 	Set     string     `json:"set,omitempty"`

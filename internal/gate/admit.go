@@ -65,16 +65,19 @@ func (i *Instance) judge(q *Question, start, now moment) {
 // judgeOne takes one address through one rule.
 func (i *Instance) judgeOne(q *Question, addr, match int, start, now moment) {
 	r := q.Matches[match].Rule
+	rs := i.rules[r.Index]
 	a := &q.Walk.Addrs[addr]
-	switch r.Policy.Judge(a.Addr, i.site) {
-	case rule.Pass:
+	switch v := r.Policy.Judge(a.Addr, i.site); {
+	case v == rule.Pass:
 		q.step(Step{Cause: Cause{Fate: Passed, Rule: r, Addr: a.Addr}})
 		q.standing[addr].passes = q.standing[addr].passes || q.counts(r)
 		return
-	case rule.RefuseSpecial:
+	case v.Refused() && rs.writesOut(a.Addr, q.Matches[match].Services):
+		// It is open to everybody anyway.
+	case v == rule.RefuseSpecial:
 		q.refuse(addr, Special, r)
 		return
-	case rule.RefuseOwn:
+	case v == rule.RefuseOwn:
 		q.refuse(addr, Own, r)
 		return
 	}
@@ -82,7 +85,6 @@ func (i *Instance) judgeOne(q *Question, addr, match int, start, now moment) {
 		q.refuse(addr, Unvalidated, r)
 		return
 	}
-	rs := i.rules[r.Index]
 	fits := false
 	first := len(q.grants)
 	for n := range rs.sets {

@@ -96,7 +96,7 @@ func (k *keeper) adopt(l *link, ks *kernelSet, info nft.Set) {
 		k.refill(ks, epoch)
 		if first := ks.reading == 1; first { // nobody has taken anything out
 			if n := ks.healed.Swap(0); n > 0 {
-				k.log.Infof("set %s: put in %d elements from the state file", ks.id, n)
+				k.log.Infof("set %s: put in %d elements that were promised before", ks.id, n)
 			}
 		}
 	}

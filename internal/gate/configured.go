@@ -12,6 +12,7 @@ import (
 // was good once would be good again. It is not safe for concurrent use.
 type configured struct {
 	rules   map[string]*rule.Rule
+	written map[string]*rule.Written // by rule
 	matcher *rule.Matcher
 	site    rule.Site
 	lines   []rule.Match
@@ -19,9 +20,10 @@ type configured struct {
 
 // configured is what the instance's rules give.
 func (i *Instance) configured() *configured {
-	c := &configured{rules: make(map[string]*rule.Rule, len(i.rules)), site: i.site}
+	c := &configured{rules: make(map[string]*rule.Rule, len(i.rules)), written: make(map[string]*rule.Written), site: i.site}
 	var all []*rule.Rule
 	for _, rs := range i.rules {
+		c.written[rs.rule.Name] = &rs.written
 		all = append(all, rs.rule)
 		c.rules[rs.rule.Name] = rs.rule
 	}
@@ -44,7 +46,14 @@ type part struct {
 // not asked: that is no matter of the configuration.
 func (c *configured) gives(p *part, ruleName string, origin rule.Origin, name string) bool {
 	r := c.rules[ruleName]
-	if r == nil || !feeds(r, p) || origin != rule.ByName || r.Policy.Judge(p.addr, rule.Site{DNS64: c.site.DNS64}) != rule.Admit {
+	if r == nil || !feeds(r, p) {
+		return false
+	}
+	if origin == rule.ByLine {
+		services, ok := c.written[ruleName].Find(p.addr)
+		return ok && !p.layout.Pair && opens(services, p.service, p.layout)
+	}
+	if origin != rule.ByName || r.Policy.Judge(p.addr, rule.Site{DNS64: c.site.DNS64}) != rule.Admit {
 		return false
 	}
 	if name == "" {
@@ -59,8 +68,12 @@ func (c *configured) gives(p *part, ruleName string, origin rule.Origin, name st
 }
 
 // admits tells whether the rule takes the key for a client that asks for name
-// now, or for nobody if it keeps name resolved. It has been found to give it.
-func (c *configured) admits(p *part, ruleName, name string, client netip.Addr) bool {
+// now, or for nobody if it keeps name resolved. It has been found to give it. What
+// is written out is taken as it is.
+func (c *configured) admits(p *part, ruleName string, origin rule.Origin, name string, client netip.Addr) bool {
+	if origin == rule.ByLine {
+		return true
+	}
 	r := c.rules[ruleName]
 	if r.Policy.Judge(p.addr, c.site) != rule.Admit {
 		return false

@@ -25,8 +25,9 @@ type Instance struct {
 
 // ruleState is a rule with the kernel's side of its sets, which Start fills in.
 type ruleState struct {
-	rule *rule.Rule
-	sets []ruleSet
+	rule    *rule.Rule
+	sets    []ruleSet
+	written rule.Written
 }
 
 // ruleSet is a set as one rule feeds it.
@@ -47,7 +48,7 @@ type check struct {
 func (g *Gate) Stage(rules []*rule.Rule, site rule.Site) *Instance {
 	i := &Instance{gate: g, site: site, rules: make([]*ruleState, len(rules))}
 	for _, r := range rules {
-		i.rules[r.Index] = &ruleState{rule: r, sets: make([]ruleSet, len(r.Sets))}
+		i.rules[r.Index] = &ruleState{rule: r, sets: make([]ruleSet, len(r.Sets)), written: rule.WrittenOut(r.Statics)}
 	}
 	return i
 }

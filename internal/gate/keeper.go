@@ -78,6 +78,7 @@ type keeper struct {
 	countAt  moment // when commits are counted again
 	sweepAt  moment
 	auditAt  moment
+	overlong []leftover            // whose elements are to end before the kernel's time
 	suspects map[*kernelSet]bool   // of which something was missing at the last audit
 	told     string                // why there was no session, as logged; "" if that is over
 	problems map[problemKey]string // as logged
@@ -122,6 +123,9 @@ func (k *keeper) turn() <-chan time.Time {
 			return time.After(0)
 		}
 	}
+	for _, ks := range k.known() {
+		k.provide(ks, now)
+	}
 	k.kill()
 	k.audit(now)
 	k.report()
@@ -164,6 +168,7 @@ func (k *keeper) tidy(now moment) {
 		k.count()
 	}
 	k.expire(now, k.busy)
+	k.endOverlong(now)
 	if now >= k.sweepAt {
 		k.sweepAt = now + sweepEvery
 		k.names.expire(now)

@@ -365,7 +365,7 @@ func TestLogTellsOfChangesOnce(t *testing.T) {
 		k.declare(app4, ports4, 0)
 		time.Sleep(time.Minute)
 		log.expect(t, "rule app: set inet filter app4: set 'inet filter app4' (ipv4_addr . inet_proto . inet_service) has ports, "+
-			"name *.example.com has none: add PROTO/PORT to the name, or take the port out of the set's type")
+			"name *.example.com has none: add PROTO/PORT to the line, or take the port out of the set's type")
 		k.replace(app4, v4, 1)
 		time.Sleep(time.Minute)
 		log.expect(t, "rule app: set inet filter app4 can be fed again")

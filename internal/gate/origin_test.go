@@ -14,12 +14,12 @@ import (
 // nor having too many of them touches it.
 func TestOriginsAreKeptApart(t *testing.T) {
 	b := &binding{}
-	b.because(reason{subject: &subject{rule: "web", origin: rule.Static}, until: 7})
+	b.because(reason{subject: &subject{rule: "web", origin: rule.ByLine}, until: 7})
 	b.others("web", addr1, 1, 2)
 	for _, name := range []string{"1.", "2.", "3.", "4.", "5.", "6.", "7.", "8.", "9."} {
 		b.because(reason{subject: &subject{rule: "web", name: name}, until: 5})
 	}
-	if r := b.reasons[0]; r.subject.origin != rule.Static || r.until != 7 {
+	if r := b.reasons[0]; r.subject.origin != rule.ByLine || r.until != 7 {
 		t.Errorf("the reason is now %v %v until %v", r.subject.origin, r.subject.name, r.until)
 	}
 	if len(b.reasons) != 2+maxReasons || !b.crowded(0) {
@@ -39,7 +39,7 @@ func TestOriginsOutliveAReboot(t *testing.T) {
 		if got := saved.Bindings[0].Reasons[0].Origin; got != rule.ByName {
 			t.Errorf("saved as of origin %v", got)
 		}
-		saved.Bindings[0].Reasons[0].Origin = rule.Static
+		saved.Bindings[0].Reasons[0].Origin = rule.ByLine
 
 		next := New(Options{Kernel: k})
 		t.Cleanup(next.Close)

@@ -26,7 +26,10 @@ type write struct {
 	epoch   uint32 // the set's life that it is meant for
 	until   moment // the life that it gives
 
-	skip   bool  // the writer found that nothing was to be done
+	skip bool // the writer found that nothing was to be done
+	// background: no answer waits for it.
+	background bool
+
 	gentle bool  // an element that is there, and lives longer, is to be left alone
 	found  bool  // there was such an element
 	err    error // valid when the batch is done
@@ -74,7 +77,7 @@ func (q *queue) add(w write) (*batch, int32) {
 		return b, 0
 	}
 	line := &q.urgent
-	if w.kind == healing || w.kind == revocation {
+	if w.background || w.kind == healing || w.kind == revocation {
 		line = &q.later
 	}
 	var b *batch

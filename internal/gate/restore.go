@@ -66,7 +66,7 @@ func (r *restorer) restore(in state.Set, b state.Binding) {
 			continue
 		}
 		given = true
-		if !r.admits(&p, why.Rule, why.Name, why.Client) {
+		if !r.admits(&p, why.Rule, why.Origin, why.Name, why.Client) {
 			continue
 		}
 		if again, fate := r.reason(&p, why, r.now+b.Left); fate == Unjudged {
@@ -90,7 +90,11 @@ func (r *restorer) restore(in state.Set, b state.Binding) {
 // reason is one that still counts. It has learnt again where its chain led to.
 func (r *restorer) reason(p *part, why *state.Reason, end moment) (reason, Fate) {
 	ru := r.configured.rules[why.Rule]
-	until := min(r.now+why.Left, end, r.now+ru.Lifetime.Written(ru.Lifetime.Max))
+	longest := ru.Lifetime.Written(ru.Lifetime.Max)
+	if why.Origin == rule.ByLine {
+		longest = staticLife
+	}
+	until := min(r.now+why.Left, end, r.now+longest)
 	sub := &subject{rule: ru.Name, origin: why.Origin}
 	if sub.name = why.Name; sub.named() {
 		var fate Fate

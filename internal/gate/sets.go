@@ -44,6 +44,7 @@ type kernelSet struct {
 	retryAt moment
 	owingAt moment // when that is tried again
 	reading uint32 // the epoch of the last reading; none is used twice
+	provided
 	// Guarded by Gate.mu:
 	users int // active instances
 }

@@ -15,31 +15,32 @@ const (
 	udp uint8 = 17
 )
 
-// CheckLayout tells whether Sets[i] can hold what the rule's names open if its
+// CheckLayout tells whether Sets[i] can hold what the rule's lines open if its
 // keys are of layout l: a line with ports needs a port in the key, a line
 // without needs none, and where the key has no protocol, tcp and udp of each
 // port must both be listed, as both are opened. A client in the key is one who
-// has asked, which nobody has for a name that is kept resolved.
+// has asked, which nobody has for a name that is kept resolved or an address that
+// is written out.
 //
 // It asks nothing of Sets[i].Layout, so that it serves for the layout that the
 // Corefile writes and for the one that the kernel has.
 func (r *Rule) CheckLayout(i int, l set.Layout) error {
 	id := r.Sets[i].ID
-	for _, n := range r.Names {
+	for _, n := range r.openings() {
 		switch {
-		case n.Resolved && l.Pair:
-			return fmt.Errorf("set '%s' (%s) has the client in its key, and no client asks for %s, which is under 'resolve': use the type '%s', or 'name' in a rule of its own",
-				id, l, n.Patterns[0], withoutClient(l))
-		case len(n.Services) == 0 && l.Port:
-			return fmt.Errorf("set '%s' (%s) has ports, %s has none: add PROTO/PORT to the name, or take the port out of the set's type",
-				id, l, n)
-		case len(n.Services) > 0 && !l.Port:
-			return fmt.Errorf("set '%s' (%s) has no ports, %s has %s: use the type '%s', or open whole addresses by a name without ports",
-				id, l, n, n.Services[0], withPorts(l))
+		case n.what != "" && l.Pair:
+			return fmt.Errorf("set '%s' (%s) has the client in its key, and no client asks for %s, which is under '%s': use the type '%s', or 'name' in a rule of its own",
+				id, l, n.what, n.option, withoutClient(l))
+		case len(n.services) == 0 && l.Port:
+			return fmt.Errorf("set '%s' (%s) has ports, %s has none: add PROTO/PORT to the line, or take the port out of the set's type",
+				id, l, n.text)
+		case len(n.services) > 0 && !l.Port:
+			return fmt.Errorf("set '%s' (%s) has no ports, %s has %s: use the type '%s', or open whole addresses by a line without ports",
+				id, l, n.text, n.services[0], withPorts(l))
 		case l.Port && !l.Proto:
-			if s, missing, ok := lonely(n.Services); ok {
+			if s, missing, ok := lonely(n.services); ok {
 				return fmt.Errorf("set '%s' (%s) has no protocol and opens %s for tcp and udp: add %s to %s, or use the type '%s'",
-					id, l, s, missing, n, withPorts(l))
+					id, l, s, missing, n.text, withPorts(l))
 			}
 		}
 	}

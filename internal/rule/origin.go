@@ -10,8 +10,8 @@ type Origin uint8
 const (
 	// ByName: an answer gave the address to a name that the rule matches.
 	ByName Origin = iota
-	// Static: the rule has a `static` line for it.
-	Static
+	// ByLine: the rule has a `static` line for it.
+	ByLine
 	// ByHand: an administrator has asked for it, until a time that he said.
 	ByHand
 

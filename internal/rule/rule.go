@@ -17,9 +17,10 @@ import (
 type Rule struct {
 	Name string
 
-	Sets   []Set   // at least one
-	Names  []Names // at least one
-	Except []Pattern
+	Sets    []Set // at least one
+	Names   []Names
+	Statics []Static // at least one of these or of Names
+	Except  []Pattern
 
 	Mode     Mode
 	Lifetime Lifetime

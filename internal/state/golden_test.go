@@ -44,7 +44,7 @@ func goldenSnapshot() (Snapshot, Instant, uint64) {
 		First: 400 * 24 * time.Hour, Left: 7 * 24 * time.Hour,
 	}
 	nobody := Reason{Rule: "web", Name: "www.example.com.", Left: time.Millisecond}
-	written := Reason{Rule: "odd", Origin: rule.Static, Left: 2 * time.Hour}
+	written := Reason{Rule: "odd", Origin: rule.ByLine, Left: 2 * time.Hour}
 	byHand := Reason{Rule: "web", Origin: rule.ByHand, Name: "ticket 17", First: time.Minute, Last: time.Minute, Left: time.Hour}
 	s.Bindings = []Binding{
 		{Set: 0, Key: s.Sets[0].Layout.Key(client4, addr4, https), Left: time.Hour + time.Millisecond, Reasons: []Reason{www}},

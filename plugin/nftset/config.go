@@ -83,8 +83,8 @@ type source struct {
 	lines rule.Lines // its own allow and pass
 	text  string     // canonical, to tell whether two blocks say the same
 
-	place                 Place
-	setPlaces, namePlaces []Place // of rule.Sets and rule.Names
+	place                               Place
+	setPlaces, namePlaces, staticPlaces []Place // of rule.Sets, rule.Names and rule.Statics
 }
 
 // configKey is where an instance keeps its Config.

@@ -116,6 +116,7 @@ func (a *api) status(w http.ResponseWriter, _ *http.Request) {
 	resolved := a.process.resolver.Stats()
 	for _, r := range g.Rules() {
 		shown := control.Rule{Name: r.Name, Mode: r.Mode.String(), Problems: problems[r.Name]}
+		shown.Static = writtenOut(r)
 		shown.Braked = slices.Contains(braked, r)
 		for _, in := range r.Sets {
 			shown.Sets = append(shown.Sets, in.ID.String())
@@ -174,6 +175,15 @@ func (a *api) elements(w http.ResponseWriter, r *http.Request) {
 		out.Elements = append(out.Elements, element(&found[i], now))
 	}
 	control.Reply(w, out)
+}
+
+// writtenOut is how many addresses and prefixes a rule writes out.
+func writtenOut(r *rule.Rule) int {
+	n := 0
+	for _, s := range r.Statics {
+		n += len(s.Prefixes)
+	}
+	return n
 }
 
 // filterOf reads the parameters of a request for elements.
@@ -266,7 +276,7 @@ func element(e *gate.Entry, now time.Time) control.Element {
 	out.Service = serviceOf(e.Layout, e.Service)
 	for _, why := range e.Reasons {
 		shown := control.Reason{
-			Rule: why.Rule, Name: why.Name, Chain: why.Names(),
+			Rule: why.Rule, Origin: why.Origin.String(), Name: why.Name, Chain: why.Names(),
 			First: now.Add(-why.First), Last: now.Add(-why.Last), Until: now.Add(why.Left),
 		}
 		if why.Client.IsValid() {

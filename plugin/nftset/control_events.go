@@ -10,6 +10,7 @@ import (
 
 	"github.com/namewall/namewall/internal/control"
 	"github.com/namewall/namewall/internal/gate"
+	"github.com/namewall/namewall/internal/rule"
 )
 
 const (
@@ -102,6 +103,9 @@ func event(h *gate.Happening) control.Event {
 		e.Set, e.Address, e.Service, e.Client, e.Until = in.Set, in.Address, in.Service, in.Client, in.Promised
 		if why := latest(in.Reasons); why != nil {
 			e.Rule, e.Name, e.Chain, e.Client = why.Rule, why.Name, why.Chain, why.Client
+			if why.Origin != rule.ByName.String() {
+				e.Origin = why.Origin
+			}
 		}
 	case gate.Refused:
 		e.Name, e.Address, e.Cause, e.Text, e.Feed = h.Name, h.Cause.Addr.String(), h.Cause.Fate.String(), h.Cause.String(), h.Feed

@@ -214,8 +214,11 @@ func (e *explanation) past() {
 		}
 		known = true
 		why := p.Reasons[0]
-		e.find(endings[p.How], why.Rule, e.now.Add(-p.Ago), "%s in %s %s; it was there for %s (rule %s), last asked by %s",
-			keyOf(&p.Entry), p.Set, ended[p.How], strings.TrimSuffix(why.Name, "."), why.Rule, whoAsked(why.Client))
+		wanted := fmt.Sprintf("for %s (rule %s), last asked by %s", strings.TrimSuffix(why.Name, "."), why.Rule, whoAsked(why.Client))
+		if why.Origin == rule.ByLine {
+			wanted = fmt.Sprintf("because rule %s had it under 'static'", why.Rule)
+		}
+		e.find(endings[p.How], why.Rule, e.now.Add(-p.Ago), "%s in %s %s; it was there %s", keyOf(&p.Entry), p.Set, ended[p.How], wanted)
 	}
 	if !known {
 		e.find(control.CauseNeverAsked, "", time.Time{},

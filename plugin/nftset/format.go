@@ -34,6 +34,13 @@ func format(r *rule.Rule, lines rule.Lines) string {
 			line(choose(n.Resolved, "resolve", "name"), append(words(n.Patterns), words(n.Services)...)...)
 		}
 	}
+	for _, s := range r.Statics {
+		var prefixes []string
+		for _, p := range s.Prefixes {
+			prefixes = append(prefixes, rule.PrefixWord(p))
+		}
+		line("static", append(prefixes, words(s.Services)...)...)
+	}
 	line("except", words(r.Except)...)
 	if r.Resolves() {
 		line("stale", formatDuration(r.Stale))

@@ -82,7 +82,7 @@ func TestNamesErrors(t *testing.T) {
 		nameList(t):                {":3 ", ":1: the file is empty"},
 		good + " b.example.org":    {":3 ", "'names' takes one file", "'b.example.org'"},
 		good + " tcp/443":          {":2 ", "has no ports", "names " + good + " has tcp/443"},
-		good + "\n name b tcp/443": {":4 ", "names with ports and names without", "Testfile:3"},
+		good + "\n name b tcp/443": {":4 ", "lines with ports and lines without", "Testfile:3"},
 	} {
 		_, err := parseText(t, "nftset web {\n set inet filter web4 ipv4_addr\n names "+names+"\n}")
 		if err == nil {

@@ -73,7 +73,7 @@ func TestResolveErrors(t *testing.T) {
 		"file beside":        {resolvingWith("names " + plain), []string{":4 ", "'names' in a rule with 'resolve'", "two rules"}},
 		"no name":            {resolvingWith("resolve tcp/443"), []string{":4 ", "'resolve' needs a pattern before 'tcp/443'", "'resolve www.example.com tcp/443'"}},
 		"address":            {resolvingWith("resolve 192.0.2.1"), []string{":4 ", "is an address"}},
-		"ports differ":       {resolvingWith("resolve b.example.org tcp/443"), []string{":4 ", "names with ports and names without", "Testfile:3"}},
+		"ports differ":       {resolvingWith("resolve b.example.org tcp/443"), []string{":4 ", "lines with ports and lines without", "Testfile:3"}},
 		"pair":               {resolvingWith("set inet filter x ipv4_addr . ipv4_addr"), []string{":4 ", "has the client in its key, and no client asks for fe.example.org", "use the type 'ipv4_addr'"}},
 		"excepted":           {resolvingWith("except *.example.org"), []string{":3 ", "'fe.example.org' is to be resolved, and 'except' takes it out"}},
 		"stale alone":        {with("stale 3d"), []string{":1 ", "rule web has 'stale'", "under 'resolve'"}},

@@ -2,6 +2,7 @@ package nftset
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ var ruleName = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
 type ruleParser struct {
 	*parser
 	source
+	statics map[staticKey]Place // what `static` lines have said
 }
 
 // rule reads the block of the rule with this name.
@@ -41,6 +43,7 @@ func (p *parser) rule(name string) (*source, error) {
 		"names":     rp.namesFile,
 		"except":    rp.except,
 		"resolve":   rp.resolve,
+		"static":    rp.static,
 		"stale":     rp.stale,
 		"on_change": rp.onChange,
 		"mode":      rp.mode,
@@ -71,16 +74,20 @@ func (p *ruleParser) whole() error {
 	if len(r.Sets) == 0 {
 		return p.head.Errorf("rule %s has no set: add a line such as 'set inet filter web4 ipv4_addr'", r.Name)
 	}
-	if len(r.Names) == 0 {
-		return p.head.Errorf("rule %s has no name: add a line such as 'name www.example.com'", r.Name)
+	if len(r.Names) == 0 && len(r.Statics) == 0 {
+		return p.head.Errorf("rule %s has no name: add a line such as 'name www.example.com', or 'static 192.0.2.1'", r.Name)
 	}
-	for i, n := range r.Names[1:] {
-		if len(n.Services) == 0 != (len(r.Names[0].Services) == 0) {
-			return p.namePlaces[i+1].Errorf("rule %s has names with ports and names without, and no set can hold both: make two rules of it (the first name stands at %s)",
-				r.Name, p.namePlaces[0])
+	places := slices.Concat(p.namePlaces, p.staticPlaces)
+	for i, ports := range p.ports() {
+		if ports != r.Ports() {
+			return places[i].Errorf("rule %s has lines with ports and lines without, and no set can hold both: make two rules of it (the first one stands at %s)",
+				r.Name, places[0])
 		}
 	}
 	if err := p.wholeResolve(); err != nil {
+		return err
+	}
+	if err := p.wholeStatic(); err != nil {
 		return err
 	}
 	for i, s := range r.Sets {
@@ -92,6 +99,18 @@ func (p *ruleParser) whole() error {
 		}
 	}
 	return nil
+}
+
+// ports tells of each line of names, and then of addresses, whether it has ports.
+func (p *ruleParser) ports() []bool {
+	var all []bool
+	for _, n := range p.source.rule.Names {
+		all = append(all, len(n.Services) > 0)
+	}
+	for _, s := range p.source.rule.Statics {
+		all = append(all, len(s.Services) > 0)
+	}
+	return all
 }
 
 // set reads FAMILY TABLE SET [TYPE].

@@ -208,7 +208,7 @@ func TestErrors(t *testing.T) {
 		"bare word":     {with("wait"), []string{":4 ", "'wait' needs a value"}},
 		"revoke":        {with("revoke later"), []string{":4 ", "'revoke' takes 'delete', 'keep' or 'kill', not 'later'"}},
 		"revoke twice":  {with("revoke keep", "revoke kill"), []string{":5 ", "'revoke'"}},
-		"unknown":       {with("timeout 5s"), []string{":4 ", "unknown option 'timeout'", "allow, clients, except, lifetime, limit, match, mode, name, names, on_change, pass, require, resolve, revoke, set, stale, targets, wait"}},
+		"unknown":       {with("timeout 5s"), []string{":4 ", "unknown option 'timeout'", "allow, clients, except, lifetime, limit, match, mode, name, names, on_change, pass, require, resolve, revoke, set, stale, static, targets, wait"}},
 		"node's":        {"nftset {\n wait 5s\n}", []string{":2 ", "unknown option 'wait'", "allow, control, log, mode, pass, state, web"}},
 		"no socket":     {"nftset {\n control run/x\n}", []string{":2 ", "'run/x' is no absolute path: write it like /run/namewall/control.sock"}},
 		"no log":        {"nftset {\n log grants.log\n}", []string{":2 ", "'grants.log' is no absolute path: write it like /var/log/namewall/grants.log"}},
@@ -278,7 +278,7 @@ func TestErrors(t *testing.T) {
 		"ports missing":  {fmt.Sprintf(portRule, "ipv4_addr . inet_proto . inet_service", ""), []string{":2 ", "has ports", "www.example.org has none", "add PROTO/PORT"}},
 		"ports unwanted": {fmt.Sprintf(portRule, "ipv4_addr", "tcp/443"), []string{":2 ", "has no ports", "tcp/443", "'ipv4_addr . inet_proto . inet_service'"}},
 		"one protocol":   {fmt.Sprintf(portRule, "ipv4_addr . inet_service", "tcp/443"), []string{":2 ", "no protocol", "tcp/443", "'ipv4_addr . inet_proto . inet_service'"}},
-		"mixed lines":    {with("name a.example tcp/443"), []string{":4 ", "names with ports and names without", "Testfile:3", "two rules"}},
+		"mixed lines":    {with("name a.example tcp/443"), []string{":4 ", "lines with ports and lines without", "Testfile:3", "two rules"}},
 
 		"two rules": {with() + with("limit 7"), []string{":6 ", "rule web differs", "Testfile:1"}},
 	} {

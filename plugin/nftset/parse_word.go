@@ -69,7 +69,7 @@ func (p *parser) noForeign(word string) error {
 	}
 	host, _, _ := strings.Cut(word, "/")
 	if _, err := netip.ParsePrefix(word); err == nil {
-		return p.c.Errf("'%s' is a prefix, and no name: what is known by its address stands in the ruleset itself", word)
+		return p.c.Errf("'%s' is a prefix, and no name: what is known by its address stands in the ruleset itself, or under 'static'", word)
 	}
 	reference := word
 	switch {

@@ -1,0 +1,118 @@
+package nftset
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
+)
+
+// static reads ADDRESS... [PROTO/PORT...].
+func (p *ruleParser) static(args []string) error {
+	var s rule.Static
+	for _, word := range args {
+		prefix, err := p.staticPrefix(word)
+		switch {
+		case err != nil:
+			return err
+		case prefix.IsValid() && len(s.Services) > 0:
+			return p.c.Errf("address '%s' stands after a service: write the addresses first, then the services that all of them open", word)
+		case prefix.IsValid():
+			s.Prefixes = append(s.Prefixes, prefix)
+		default:
+			service, err := set.ParseService(word)
+			if err != nil {
+				return p.c.Errf("%v", err)
+			}
+			s.Services = append(s.Services, service)
+		}
+	}
+	if len(s.Prefixes) == 0 {
+		return p.c.Errf("'static' needs an address before '%s', such as 'static 192.0.2.1 %s'", args[0], args[0])
+	}
+	if err := p.repeated(s); err != nil {
+		return err
+	}
+	r := p.source.rule
+	r.Statics = append(r.Statics, s)
+	p.staticPlaces = append(p.staticPlaces, placeOf(p.c))
+	return nil
+}
+
+// staticPrefix reads an address; none, if the word is a service.
+func (p *ruleParser) staticPrefix(word string) (netip.Prefix, error) {
+	if host, _, slash := strings.Cut(word, "/"); slash && !strings.ContainsAny(host, ".:") {
+		return netip.Prefix{}, nil
+	}
+	prefix, err := p.prefix(word)
+	switch {
+	case err != nil:
+		return prefix, err
+	case prefix.Addr().Is4In6():
+		return prefix, p.c.Errf("'%s' is IPv4 in IPv6's form, which no packet has: write it as IPv4, like %s", word, prefix.Addr().Unmap())
+	case !prefix.IsSingleIP():
+		return prefix, p.c.Errf("'%s' is a prefix: 'static' takes addresses, as a set of addresses can't hold it", word)
+	}
+	return prefix, nil
+}
+
+// repeated refuses what the line or an earlier one says already.
+func (p *ruleParser) repeated(s rule.Static) error {
+	services := append([]set.Service{}, s.Services...)
+	if len(services) == 0 {
+		services = append(services, set.Service{})
+	}
+	for i, service := range services {
+		if slices.Contains(services[:i], service) {
+			return p.c.Errf("'%s' stands twice in this line", service)
+		}
+		for k, prefix := range s.Prefixes {
+			if slices.Contains(s.Prefixes[:k], prefix) {
+				return p.c.Errf("'%s' stands twice in this line", rule.PrefixWord(prefix))
+			}
+			key := staticKey{prefix, service}
+			if first, known := p.statics[key]; known {
+				return p.c.Errf("'%s' already stands at %s: take it out of one of the lines", rule.PrefixWord(prefix), first)
+			}
+			if p.statics == nil {
+				p.statics = make(map[staticKey]Place)
+			}
+			p.statics[key] = placeOf(p.c)
+		}
+	}
+	return nil
+}
+
+// staticKey is one thing that a `static` line opens.
+type staticKey struct {
+	prefix  netip.Prefix
+	service set.Service // zero: the whole address
+}
+
+// wholeStatic checks that everything written out has a set to go to.
+func (p *ruleParser) wholeStatic() error {
+	r := p.source.rule
+	if len(r.Statics) == 0 {
+		return nil
+	}
+	for i, s := range r.Sets {
+		if !s.Known {
+			return p.setPlaces[i].Errorf("rule %s has static addresses, and set '%s' has no type here: write it, such as 'set %s %s', so that it is known which addresses go there",
+				r.Name, s.ID, s.ID, set.Layout{V6: strings.HasSuffix(s.ID.Name, "6"), Proto: r.Ports(), Port: r.Ports()})
+		}
+	}
+	for i, s := range r.Statics {
+		for _, prefix := range s.Prefixes {
+			v6 := prefix.Addr().Is6()
+			if !slices.ContainsFunc(r.Sets, func(s rule.Set) bool { return s.Layout.V6 == v6 }) {
+				return p.staticPlaces[i].Errorf("rule %s has no set for %s, of %s: add one, such as 'set inet filter %s%s %s'", r.Name,
+					rule.PrefixWord(prefix), family(v6), r.Name, choose(v6, "6", "4"), set.Layout{V6: v6, Proto: r.Ports(), Port: r.Ports()})
+			}
+		}
+	}
+	return nil
+}
+
+func family(v6 bool) string { return choose(v6, "IPv6", "IPv4") }
