@@ -107,3 +107,19 @@ func TestLastHeal(t *testing.T) {
 		}
 	})
 }
+
+// What was refused was never there, so it has not expired either.
+func TestPast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 1)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		b.ask("www.example.com.", time.Minute, addr1)
+		b.ask("api.example.com.", time.Minute, addr2)
+		time.Sleep(2 * time.Hour)
+		past := b.gate.Past(Filter{}, 10)
+		if len(past) != 1 || past[0].Addr != addr1 || past[0].How != Expired || past[0].Ago < 50*time.Minute || past[0].Ago > time.Hour {
+			t.Errorf("%+v", past)
+		}
+	})
+}

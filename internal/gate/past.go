@@ -55,7 +55,7 @@ func (p *past) add(e pastEnd) {
 // remember notes that a binding ends now, if anybody was ever promised it. Its
 // shard is locked.
 func (g *Gate) remember(b *binding) {
-	if len(b.reasons) == 0 {
+	if len(b.reasons) == 0 || b.until == 0 && b.ending == notEnding {
 		return
 	}
 	now := g.now()
