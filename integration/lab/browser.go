@@ -237,14 +237,21 @@ func (p *Tab) Loaded() {
 }
 
 // Eval evaluates an expression of JavaScript, waits for it if it is a promise, and
-// decodes its value.
+// decodes its value. Without v it is for what it does, such as to leave the page. A
+// page that is being left tells no value: then the next one is asked.
 func (p *Tab) Eval(expression string, v any) {
 	p.browser.t.Helper()
 	var out struct {
 		Result           struct{ Value json.RawMessage }
 		ExceptionDetails json.RawMessage
 	}
-	p.call("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true, "awaitPromise": true}, &out)
+	Until(p.browser.t, browserLimit, expression, func() error {
+		err := p.browser.try(p.session, "Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true, "awaitPromise": true}, &out)
+		if v == nil {
+			return nil
+		}
+		return err
+	})
 	if out.ExceptionDetails != nil {
 		p.browser.t.Fatalf("%s: %s", expression, out.ExceptionDetails)
 	}

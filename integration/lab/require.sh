@@ -21,6 +21,7 @@ ldns-signzone ldnsutils
 mount     mount
 musl-gcc  musl-tools
 nft       nftables
+promtool  prometheus
 qemu-system-x86_64 qemu-system-x86
 setpriv   util-linux
 systemd-analyze systemd
@@ -43,5 +44,13 @@ if [ "${1-}" = --check ] || [ "$(id -u)" != 0 ]; then
     exit 1
 fi
 echo "the lab needs packages that are not installed: $install" >&2
+# Debian starts the services of what it installs (invoke-rc.d(8)). Nobody asked for
+# a Prometheus or an Unbound that listens; the tests start their own.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod 755 $policy
+fi
 apt-get update -q
 DEBIAN_FRONTEND=noninteractive $install

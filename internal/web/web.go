@@ -8,6 +8,8 @@
 package web
 
 import (
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"sync"
@@ -22,8 +24,9 @@ const (
 	// connectionsMax bounds who is served at once. A browser takes up to six, and
 	// those who look are few.
 	connectionsMax = 64
-	// listenersMax bounds who has events streamed.
-	listenersMax = 16
+	// listenersMax bounds who has events streamed, well below what the API serves:
+	// commands that watch are to have room beside.
+	listenersMax = 8
 	// headersMax is what a browser sends, and some.
 	headersMax = 16 << 10
 	// requestLimit is how long a request may take to arrive, and idleLimit how long
@@ -57,6 +60,7 @@ func Listen(addr string, api http.Handler) (*Server, error) {
 		WriteTimeout:   writeLimit,
 		IdleTimeout:    idleLimit,
 		MaxHeaderBytes: headersMax,
+		ErrorLog:       log.New(io.Discard, "", 0), // what browsers do wrong is theirs to know
 	}}
 	s.done.Go(func() { _ = s.http.Serve(netutil.LimitListener(l, connectionsMax)) })
 	return s, nil
