@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"slices"
 
 	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
@@ -44,6 +45,14 @@ func (i *Instance) Admit(ctx context.Context, q *Question) {
 	if q.Rehearsal == nil {
 		i.gate.follow(q, now)
 		i.gate.tellOfAnswer(q)
+		i.gate.noteOf(q)
+	}
+}
+
+// noteOf notes that an answer was promised something. Most find that noted.
+func (g *Gate) noteOf(q *Question) {
+	if slices.Contains(q.Fates, Promised) && !g.promised.Load() {
+		g.promised.Store(true)
 	}
 }
 

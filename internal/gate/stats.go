@@ -77,9 +77,13 @@ func (g *Gate) configuredSets() []*kernelSet {
 	return all
 }
 
-// Commits is the number of batches that were sent to the kernel so far. While it
-// stays, nothing new has been promised.
+// Commits is the number of batches that were sent to the kernel so far.
 func (g *Gate) Commits() int64 { return g.commits.Load() }
+
+// Promised tells whether an answer was promised anything since it was last called,
+// if only that what was there already stays for so long: what an earlier process
+// has left, or another name's address.
+func (g *Gate) Promised() bool { return g.promised.Swap(false) }
 
 // Stats counts what there is now. It takes no lock that an answer needs for
 // longer than a moment.

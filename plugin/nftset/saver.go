@@ -24,7 +24,7 @@ type saver struct {
 	saved    prometheus.Gauge
 	failures prometheus.Counter
 
-	touched atomic.Bool // there is something to save that no commit tells of
+	touched atomic.Bool // there is something to save, whatever the gate says
 
 	mu      sync.Mutex // guards what follows, and is held during a save
 	dir     *state.Dir // nil: it can't be used, or there is none
@@ -76,12 +76,15 @@ func (s *saver) open() error {
 // for one that is under way.
 func (s *saver) touch() { s.touched.Store(true) }
 
-// save writes the state file if anything was promised since the last time. A
-// directory that couldn't be used is tried again.
+// save writes the state file if anything was promised, or written to the kernel,
+// since the last time. A directory that couldn't be used is tried again.
 func (s *saver) save() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	commits := s.gate.Commits()
+	if s.gate.Promised() {
+		s.touch()
+	}
 	if s.path == "" || commits == s.commits && !s.touched.Load() || s.dir == nil && s.open() != nil {
 		return
 	}

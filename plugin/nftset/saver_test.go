@@ -42,6 +42,27 @@ func TestSaverHandsOn(t *testing.T) {
 	}
 }
 
+// What an answer was promised without a write is saved, too: an element that an
+// earlier process left, which had no time to save it.
+func TestSaverOfWhatWasFound(t *testing.T) {
+	l := newLab(t, "nftset web {\n name *.example.com\n set inet filter web4\n}")
+	dir := filepath.Join(t.TempDir(), "namewall")
+	s := newSaver(l)
+	s.use(dir)
+	l.ns.Command("", "nft", "add element inet filter web4 { 198.51.100.1 timeout 2h }")
+	l.await("the gate has heard of the element", func() bool { return l.gate.Stats().Bindings == 1 })
+	if m := l.ask("www.example.com. A", false, false, "www.example.com. 60 IN A 198.51.100.1"); len(m.Answer) != 1 {
+		t.Fatal(m)
+	}
+	if n := l.gate.Commits(); n != 0 {
+		t.Fatalf("%d commits for an element that is there", n)
+	}
+	s.save()
+	if earlier := newSaver(l).use(dir); len(earlier.Bindings) != 1 || len(earlier.Bindings[0].Reasons) != 1 {
+		t.Errorf("%+v", earlier)
+	}
+}
+
 // A directory that can't be used costs the state, and neither the start nor
 // what comes after; when it can be used, saving goes on.
 func TestSaverGoesOnWithoutADirectory(t *testing.T) {
