@@ -153,6 +153,9 @@ func (r *Runner) run(rule string, command []string, input []byte) Run {
 	ctx, cancel := context.WithTimeout(context.Background(), runMax)
 	defer cancel()
 	output, err := r.start(ctx, command, input)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("killed after %v with all its children, which is how long it may take: %w", runMax, err)
+	}
 	return Run{Rule: rule, Command: command[0], Exit: exit(ctx, err), Err: err, Output: lastLine(output)}
 }
 

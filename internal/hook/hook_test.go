@@ -139,6 +139,8 @@ func TestTimeout(t *testing.T) {
 		c.mu.Lock()
 		if len(c.inputs) != 2 || len(c.runs) != 1 || c.runs[0].Exit != "timeout" || !errors.Is(c.runs[0].Err, context.DeadlineExceeded) {
 			t.Errorf("%q, %+v", c.inputs, c.runs)
+		} else if why := c.runs[0].Err.Error(); !strings.HasPrefix(why, "killed after 30s with all its children") {
+			t.Errorf("it doesn't say what happened: %s", why)
 		}
 		c.mu.Unlock()
 		time.Sleep(runMax) // until the other one is ended, too

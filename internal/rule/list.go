@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // The bounds of a list. The gate keeps as many names that were asked for, so a
@@ -23,6 +24,8 @@ const (
 	// maxListLine is longer than any name in any script, and short enough to be
 	// shown.
 	maxListLine = 1024
+	// maxShown is how much of what is no text is shown of a line.
+	maxShown = 32
 )
 
 // BadLine is a line of a list that can't be used.
@@ -70,13 +73,16 @@ func listed(line string) (Pattern, error) {
 	if len(line) > maxListLine {
 		return Pattern{}, fmt.Errorf("the line has %d bytes: write one pattern a line", len(line))
 	}
-	if words := strings.Fields(line); len(words) > 1 {
-		return Pattern{}, fmt.Errorf("'%s' stands behind '%s': write one pattern a line, and what it opens into the Corefile", words[1], words[0])
+	if !utf8.ValidString(line) {
+		return Pattern{}, fmt.Errorf("%q is no text in UTF-8: write the list as such", line[:min(len(line), maxShown)])
 	}
 	for _, c := range line {
-		if unicode.IsControl(c) {
+		if unicode.IsControl(c) && c != '\t' {
 			return Pattern{}, fmt.Errorf("%q can't be in a name: write the list as text in UTF-8", c)
 		}
+	}
+	if words := strings.Fields(line); len(words) > 1 {
+		return Pattern{}, fmt.Errorf("'%s' stands behind '%s': write one pattern a line, and what it opens into the Corefile", words[1], words[0])
 	}
 	return ParsePattern(line)
 }

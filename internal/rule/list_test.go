@@ -48,6 +48,8 @@ func TestBadLinesSayWhatToWrite(t *testing.T) {
 		"":                                "leave a comment in it",
 		"a.example tcp/443":               "'tcp/443' stands behind 'a.example': write one pattern a line",
 		"a\x00b":                          `'\x00' can't be in a name: write the list as text`,
+		"a\x1b[31m b\x07":                 `'\x1b' can't be in a name: write the list as text`,
+		"a\xff\xfe b\xff":                 `"a\xff\xfe b\xff" is no text in UTF-8: write the list as such`,
 		strings.Repeat("a.example,", 200): "the line has 2000 bytes",
 		"192.0.2.1":                       "is an address",
 	} {

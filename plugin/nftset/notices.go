@@ -94,9 +94,14 @@ func (n *notices) Became(t resolve.Transition) {
 // ran tells what became of a command.
 func ran(r hook.Run) {
 	onChangeRuns.WithLabelValues(r.Rule, r.Exit).Inc()
-	if r.Err != nil {
-		log.Errorf("rule %s: on_change %s: %v: %q", r.Rule, r.Command, r.Err, r.Output)
+	if r.Err == nil {
+		return
 	}
+	said := ""
+	if r.Output != "" {
+		said = fmt.Sprintf(", and it wrote %q", r.Output)
+	}
+	log.Errorf("rule %s: on_change %s: %v%s", r.Rule, r.Command, r.Err, said)
 }
 
 // plain is a name without the final dot, as the Corefile has it.
