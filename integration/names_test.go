@@ -130,6 +130,9 @@ func TestNamesFile(t *testing.T) {
 
 	swap(t, path, names("one", "two.", "three"))
 	told(0, 2, path+":3: 'two..open.test' is no pattern")
+	if err := contains(tells(t, n, 0, "status"), ": ready\n", "problem: names "+path+": going on with the 2 patterns", path+":3: 'two..open.test'"); err != nil {
+		t.Error(err)
+	}
 	opens("two", "three")
 	if err := n.Reload(namesCorefile(path, "")); err == nil || !strings.Contains(err.Error(), path+":3: 'two..open.test'") {
 		t.Errorf("a Corefile whose list is bad: %v", err)

@@ -49,6 +49,9 @@ func printStatus(w io.Writer, s *control.Status, now time.Time) {
 		ready = "NOT READY"
 	}
 	fmt.Fprintf(w, "%s, up %s: %s\n", s.Version, span(now.Sub(s.Started)), ready)
+	for _, p := range s.Problems {
+		fmt.Fprintf(w, "problem: %s\n", p)
+	}
 	if len(s.Rules) > 0 {
 		rows := [][]string{{"RULE", "MODE", "STATE"}}
 		for _, r := range s.Rules {

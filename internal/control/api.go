@@ -10,12 +10,15 @@ type Status struct {
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
 	Ready   bool      `json:"ready"`
-	Rules   []Rule    `json:"rules"`
-	Sets    []Set     `json:"sets"`
-	Held    int       `json:"held_answers"`    // that wait for the kernel now
-	Queued  int       `json:"queued_elements"` // that wait to be written
-	Budgets []Budget  `json:"budgets"`
-	Commits int64     `json:"commits"`
+	// Problems are those that no rule and no set has. Not all of them make it not
+	// ready.
+	Problems []string `json:"problems,omitempty"`
+	Rules    []Rule   `json:"rules"`
+	Sets     []Set    `json:"sets"`
+	Held     int      `json:"held_answers"`    // that wait for the kernel now
+	Queued   int      `json:"queued_elements"` // that wait to be written
+	Budgets  []Budget `json:"budgets"`
+	Commits  int64    `json:"commits"`
 }
 
 // Rule is one rule of the active configuration.

@@ -72,6 +72,15 @@ func contents(t *testing.T, d *Dir) map[string]string {
 	return all
 }
 
+// saysTheSame fails unless an error names the state file, and is the same when it
+// comes again.
+func saysTheSame(t *testing.T, d *Dir, s Snapshot, err error) {
+	t.Helper()
+	if again := d.Save(s); again == nil || again.Error() != err.Error() || !strings.Contains(err.Error(), d.file(newest)+": ") {
+		t.Errorf("%v, and the next time: %v", err, again)
+	}
+}
+
 // The disk has space for so many pages of a save that needs about twenty, or for
 // no file more: nothing changes until it has enough.
 func TestDiskFull(t *testing.T) {
@@ -99,6 +108,7 @@ func TestDiskFull(t *testing.T) {
 			if failures++; !errors.Is(err, unix.ENOSPC) {
 				t.Fatal(err)
 			}
+			saysTheSame(t, d, large, err)
 			if after := contents(t, d); !maps.Equal(before, after) {
 				t.Fatalf("%s: a save that failed has changed the files: %q", full, files(t, d))
 			}
@@ -156,6 +166,8 @@ func TestReadOnly(t *testing.T) {
 	}
 	if err := again.Save(small("saved")); !errors.Is(err, unix.EROFS) {
 		t.Errorf("saved: %v", err)
+	} else {
+		saysTheSame(t, again, small("saved"), err)
 	}
 	if got := ruleOf(t, mustLoad(t, again).Snapshot); got != "good" {
 		t.Errorf("loaded %s", got)

@@ -1,8 +1,11 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 
 	"github.com/google/renameio/v2"
 )
@@ -50,7 +53,20 @@ func (d *Dir) write(payload []byte, taken Instant, view func(*visit) disk) error
 	}
 	keep, serial := d.last(in)
 	h := newHeader(payload, taken, serial+1)
-	return replace(view(in), keep, h.bytes(), payload)
+	return d.named(replace(view(in), keep, h.bytes(), payload))
+}
+
+// named is the error of a save with the file that was to be saved in place of the
+// temporary one, whose name is another each time: who logs an error once goes by
+// its text.
+func (d *Dir) named(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return &fs.PathError{Op: e.Op, Path: d.file(newest), Err: e.Err}
+	}
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
+		return &fs.PathError{Op: e.Op, Path: d.file(newest), Err: e.Err}
+	}
+	return err
 }
 
 // last finds the newest generation that can be used: its serial, and whether it

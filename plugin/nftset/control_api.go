@@ -105,7 +105,7 @@ func (a *api) status(w http.ResponseWriter, _ *http.Request) {
 	out := control.Status{
 		Version: strings.TrimSpace(caddy.AppName + " " + caddy.AppVersion), Started: a.started, Ready: a.process.own.Err() == nil && a.process.resolved(),
 		Held: s.Held, Queued: s.Queued, Commits: g.Commits(),
-		Rules: []control.Rule{}, Sets: []control.Set{},
+		Problems: a.process.problems(), Rules: []control.Rule{}, Sets: []control.Set{},
 	}
 	problems := make(map[string][]string)
 	for _, p := range g.Problems() {

@@ -271,7 +271,7 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(queuedDesc, s.Queued)
 	if serving := c.process.serving.Load(); serving != nil {
 		for _, f := range serving.names.stats() {
-			gauge(namesInUseDesc, oneIf(f.current), f.path)
+			gauge(namesInUseDesc, oneIf(f.refused == nil), f.path)
 			gauge(namesPatternsDesc, f.patterns, f.path)
 		}
 	}

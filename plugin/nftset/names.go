@@ -2,6 +2,7 @@ package nftset
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -80,7 +81,7 @@ func (n *names) note(path string, f *nameFile, patterns []rule.Pattern, err erro
 	case err == nil && f.refused != nil:
 		log.Infof("names %s: as before, %d patterns", path, len(patterns))
 	case err != nil && (f.refused == nil || f.refused.Error() != err.Error()):
-		log.Errorf("names %s: going on with the %d patterns that it had before: %v", path, len(f.patterns), err)
+		log.Errorf("%v", nameStats{path, len(f.patterns), err}.problem())
 	}
 	if f.refused = err; err == nil {
 		f.patterns = patterns
@@ -90,8 +91,13 @@ func (n *names) note(path string, f *nameFile, patterns []rule.Pattern, err erro
 // nameStats are one file's.
 type nameStats struct {
 	path     string
-	patterns int  // in use
-	current  bool // they are what the file says
+	patterns int   // in use
+	refused  error // why they are not what the file says, nil if they are
+}
+
+// problem tells what is in use although the file says otherwise.
+func (s nameStats) problem() error {
+	return fmt.Errorf("names %s: going on with the %d patterns that it had before: %w", s.path, s.patterns, s.refused)
 }
 
 // stats tells of all files, by path.
@@ -104,7 +110,7 @@ func (n *names) stats() []nameStats {
 	var all []nameStats
 	for _, path := range slices.Sorted(maps.Keys(n.files)) {
 		f := n.files[path]
-		all = append(all, nameStats{path, len(f.patterns), f.refused == nil})
+		all = append(all, nameStats{path, len(f.patterns), f.refused})
 	}
 	return all
 }

@@ -110,7 +110,7 @@ func TestNamesCanonicalForm(t *testing.T) {
 func (l *lab) stats() string {
 	var all []string
 	for _, s := range l.inst.names.stats() {
-		all = append(all, fmt.Sprintf("%s %d %v", filepath.Base(s.path), s.patterns, s.current))
+		all = append(all, fmt.Sprintf("%s %d %v", filepath.Base(s.path), s.patterns, s.refused == nil))
 	}
 	return strings.Join(all, ", ")
 }

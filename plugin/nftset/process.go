@@ -1,6 +1,7 @@
 package nftset
 
 import (
+	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -49,6 +50,28 @@ func (p *process) resolved() bool {
 	default:
 		return false
 	}
+}
+
+// problems are what an operator should know that no rule and no set tells.
+func (p *process) problems() []string {
+	var all []string
+	if err := p.own.Err(); err != nil {
+		all = append(all, fmt.Sprintf("the gateway's own addresses may have changed: %v", err))
+	}
+	if !p.resolved() {
+		all = append(all, "not all names under `resolve` have been asked for yet")
+	}
+	if serving := p.serving.Load(); serving != nil {
+		for _, f := range serving.names.stats() {
+			if f.refused != nil {
+				all = append(all, f.problem().Error())
+			}
+		}
+	}
+	if err := p.saver.problem(); err != nil {
+		all = append(all, fmt.Sprintf("no state is kept: %v", err))
+	}
+	return all
 }
 
 // ownAddresses are the gateway's own addresses and networks, *host.Host.

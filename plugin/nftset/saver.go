@@ -24,14 +24,14 @@ type saver struct {
 	saved    prometheus.Gauge
 	failures prometheus.Counter
 
-	touched atomic.Bool // there is something to save, whatever the gate says
+	touched atomic.Bool           // there is something to save, whatever the gate says
+	told    atomic.Pointer[error] // the error that was logged last, nil if it is over
 
 	mu      sync.Mutex // guards what follows, and is held during a save
 	dir     *state.Dir // nil: it can't be used, or there is none
 	path    string     // as configured, "": none
 	commits int64      // of the gate, when it was saved last
 	loaded  bool       // in this process
-	told    string     // the error that was logged last, "" if it is over
 }
 
 // use makes path the directory of the state file, "" for none. What an earlier
@@ -46,11 +46,15 @@ func (s *saver) use(path string) (earlier state.Snapshot) {
 		return earlier
 	}
 	s.dir, s.path, s.commits = nil, path, 0
+	if path == "" {
+		s.told.Store(nil) // it was about the other one
+	}
 	if path == "" || s.open() != nil || !first {
 		return earlier
 	}
 	l, err := s.dir.Load()
 	for _, problem := range l.Problems {
+		s.failures.Inc()
 		log.Warningf("state file: %v", problem)
 	}
 	switch {
@@ -102,20 +106,29 @@ func (s *saver) save() {
 // note counts an error and logs it, once, and logs when it is over. It returns
 // the error.
 func (s *saver) note(err error) error {
-	text := ""
-	if err != nil {
-		text = err.Error()
-		s.failures.Inc()
-	}
+	told := s.problem()
 	switch {
-	case text == s.told:
-	case err != nil:
+	case err == nil:
+		if told != nil {
+			s.told.Store(nil)
+			log.Infof("state is kept again in %s", s.path)
+		}
+		return nil
+	case told == nil || told.Error() != err.Error():
 		log.Errorf("no state is kept, a reboot would find the sets empty: %v", err)
-	default:
-		log.Infof("state is kept again in %s", s.path)
 	}
-	s.told = text
+	s.told.Store(&err)
+	s.failures.Inc()
 	return err
+}
+
+// problem is why no state is kept, as logged; nil if it is, or is to be nowhere. It
+// doesn't wait for a save.
+func (s *saver) problem() error {
+	if err := s.told.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // run saves for as long as the process lives.

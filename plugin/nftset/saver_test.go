@@ -1,12 +1,15 @@
 package nftset
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/namewall/namewall/internal/state"
 )
 
 func newSaver(l *lab) *saver {
@@ -71,10 +74,14 @@ func TestSaverGoesOnWithoutADirectory(t *testing.T) {
 	if err := os.Mkdir(dir, 0o755); err != nil { // others may read it
 		t.Fatal(err)
 	}
-	s := newSaver(l)
+	p := l.inst.shared()
+	s := p.saver
 	s.use(dir)
-	if !strings.Contains(s.told, "chmod") {
-		t.Errorf("no remedy: %s", s.told)
+	if told := p.problems(); len(told) != 1 || !strings.Contains(told[0], "no state is kept: "+dir) {
+		t.Errorf("status tells %q", told)
+	}
+	if err := s.problem(); !errors.Is(err, state.ErrUnsafe) || !strings.Contains(err.Error(), "chmod") {
+		t.Errorf("no remedy: %v", err)
 	}
 	l.ask("www.example.com. A", false, false, "www.example.com. 60 IN A 198.51.100.1")
 	s.save()
@@ -82,7 +89,35 @@ func TestSaverGoesOnWithoutADirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.save()
-	if _, err := os.Stat(filepath.Join(dir, "state")); err != nil || s.told != "" {
-		t.Errorf("%v, still told: %s", err, s.told)
+	if _, err := os.Stat(filepath.Join(dir, "state")); err != nil || len(p.problems()) > 0 {
+		t.Errorf("%v, still told: %q", err, p.problems())
 	}
 }
+
+// A state file that can't be read is a failure, also if another one takes its
+// place or the start is a clean one.
+func TestSaverCountsDamage(t *testing.T) {
+	l := newLab(t, "nftset web {\n name *.example.com\n set inet filter web4\n}")
+	dir := filepath.Join(t.TempDir(), "namewall")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "state"), []byte("garbage\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newSaver(l)
+	failures := &increments{Counter: s.failures}
+	s.failures = failures
+	s.use(dir)
+	if failures.n != 1 {
+		t.Errorf("%d failures", failures.n)
+	}
+}
+
+// increments is a counter of which a test knows the count.
+type increments struct {
+	prometheus.Counter
+	n int
+}
+
+func (c *increments) Inc() { c.n++ }
