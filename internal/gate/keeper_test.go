@@ -307,9 +307,15 @@ func TestSetOfAnotherLayout(t *testing.T) {
 		if q.Fates[0] != NotReady || len(b.gate.Problems()) != 2 {
 			t.Errorf("%v, %v", q.Fates, b.gate.Problems())
 		}
+		if s := b.gate.Stats().Sets; s[0].Ready || s[1].Ready {
+			t.Errorf("sets that no rule can feed are ready: %+v", s)
+		}
 		k.declare(web4, v4, 0)
 		k.declare(app4, v4, 0)
 		synctest.Wait()
+		if s := b.gate.Stats().Sets; !s[0].Ready || !s[1].Ready {
+			t.Errorf("not ready: %+v", s)
+		}
 		if q := b.ask("www.example.com.", time.Minute, addr1); q.Fates[0] != Promised {
 			t.Errorf("declared rightly: %v, %v", q.Fates, b.gate.Problems())
 		}

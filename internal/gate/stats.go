@@ -38,9 +38,9 @@ func (s *Stats) Budgets() []Usage {
 // SetStats are one set's.
 type SetStats struct {
 	ID    set.ID
-	Ready bool
-	Used  int // elements that the gate knows of
-	Size  int // capacity, 0: the set declares none
+	Ready bool // a rule can feed it
+	Used  int  // elements that the gate knows of
+	Size  int  // capacity, 0: the set declares none
 
 	Layout   set.Layout // meaningful if Known
 	Known    bool
@@ -62,15 +62,18 @@ func (h *Heal) By() (name string, pid int) {
 	return h.by.name, h.by.pid
 }
 
-// configuredSets are those that an active configuration's rules feed.
-func (g *Gate) configuredSets() []*kernelSet {
+// configuredSets are those that an active configuration's rules are to feed, and
+// whether one of these can.
+func (g *Gate) configuredSets() map[*kernelSet]bool {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	var all []*kernelSet
-	for _, i := range g.instances {
-		for _, ks := range i.used {
-			if !slices.Contains(all, ks) {
-				all = append(all, ks)
+	instances := slices.Clone(g.instances)
+	g.mu.Unlock()
+	all := make(map[*kernelSet]bool)
+	for _, i := range instances {
+		for _, rs := range i.rules {
+			for n := range rs.sets {
+				ks := rs.sets[n].kernelSet
+				all[ks] = rs.check(n, ks.state.Load()) == nil || all[ks]
 			}
 		}
 	}
@@ -96,10 +99,10 @@ func (g *Gate) Stats() Stats {
 		Pairs: g.pairs.most(), MaxPairs: maxPairs,
 		Queued: g.queue.length(),
 	}
-	for _, ks := range g.configuredSets() {
+	for ks, ready := range g.configuredSets() {
 		st := ks.state.Load()
 		s.Sets = append(s.Sets, SetStats{
-			ID: ks.id, Ready: st.err == nil, Used: int(ks.used.Load()), Size: int(st.size),
+			ID: ks.id, Ready: ready, Used: int(ks.used.Load()), Size: int(st.size),
 			Layout: st.layout, Known: st.known, LastHeal: ks.lastHeal.Load(),
 		})
 	}
