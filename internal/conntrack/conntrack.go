@@ -27,6 +27,7 @@ import (
 // and Client about Service, whoever of the two opened them.
 type Flow struct {
 	Addr    netip.Addr
+	Last    netip.Addr  // valid: Addr stands for all addresses from there to this one
 	Client  netip.Addr  // zero: anybody
 	Service set.Service // zero: any; with a port but no protocol: that port of each
 }

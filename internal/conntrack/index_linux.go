@@ -2,6 +2,7 @@ package conntrack
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/mdlayher/netlink"
 	"github.com/namewall/namewall/internal/set"
@@ -12,18 +13,30 @@ import (
 type index struct {
 	flows map[Flow]struct{}
 	addrs map[netip.Addr]struct{} // that flows have
+	// spans are the flows of more than one address, by what they have beside it, in
+	// the order of their addresses.
+	spans map[Flow][]set.Span
 }
 
 // indexOf takes IPv4-mapped addresses for what they are: the kernel tracks their
 // connections as IPv4.
 func indexOf(flows []Flow) index {
-	in := index{make(map[Flow]struct{}, len(flows)), make(map[netip.Addr]struct{})}
+	in := index{make(map[Flow]struct{}, len(flows)), make(map[netip.Addr]struct{}), make(map[Flow][]set.Span)}
 	for _, f := range flows {
+		if f.Last.IsValid() {
+			s := set.Span{First: f.Addr, Last: f.Last}
+			f.Addr, f.Last = netip.Addr{}, netip.Addr{}
+			in.spans[f] = append(in.spans[f], s)
+			continue
+		}
 		f.Addr, f.Client = f.Addr.Unmap().WithZone(""), f.Client.Unmap().WithZone("")
 		if f.Addr.IsValid() {
 			in.flows[f] = struct{}{}
 			in.addrs[f.Addr] = struct{}{}
 		}
+	}
+	for f, spans := range in.spans {
+		in.spans[f] = set.Merge(spans)
 	}
 	return in
 }
@@ -40,17 +53,27 @@ func (in *index) has(e *entry) bool {
 }
 
 func (in *index) between(addr, other netip.Addr, s set.Service) bool {
-	if _, ok := in.addrs[addr]; !ok {
+	_, single := in.addrs[addr]
+	if !single && len(in.spans) == 0 {
 		return false
 	}
 	for _, client := range [...]netip.Addr{{}, other} {
 		for _, service := range [...]set.Service{{}, {Port: s.Port}, s} {
-			if _, ok := in.flows[Flow{addr, client, service}]; ok {
+			if _, ok := in.flows[Flow{Addr: addr, Client: client, Service: service}]; ok {
+				return true
+			}
+			if spansHave(in.spans[Flow{Client: client, Service: service}], addr) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// spansHave tells whether an address is in one of spans, which are merged.
+func spansHave(spans []set.Span, addr netip.Addr) bool {
+	at, found := slices.BinarySearchFunc(spans, addr, func(s set.Span, a netip.Addr) int { return s.First.Compare(a) })
+	return found || at > 0 && spans[at-1].Contains(addr)
 }
 
 // requests are the dumps that all entries of the flows are in: of each IPv4
@@ -70,6 +93,15 @@ func (in *index) requests() []netlink.Message {
 		if v4++; v4 <= filteredMax {
 			for _, p := range places {
 				dumps = append(dumps, dumpOf(addr, p))
+			}
+		}
+	}
+	for _, spans := range in.spans {
+		for _, s := range spans {
+			if s.First.Is6() {
+				v6++
+			} else {
+				v4 = filteredMax + 1
 			}
 		}
 	}

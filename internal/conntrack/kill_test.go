@@ -58,8 +58,11 @@ func TestKill(t *testing.T) {
 		{"one client", []Flow{{Addr: netip.MustParseAddr("198.51.100.7"), Client: netip.MustParseAddr("198.18.0.2")}}, []string{
 			"tcp 198.18.0.2 198.51.100.7:443",
 		}},
-		{"one client and service, both ways", []Flow{{netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("198.18.0.1"), https}}, []string{
+		{"one client and service, both ways", []Flow{{Addr: netip.MustParseAddr("198.51.100.7"), Client: netip.MustParseAddr("198.18.0.1"), Service: https}}, []string{
 			"tcp 198.18.0.1 198.51.100.7:443", "tcp 198.51.100.7 198.18.0.1:443",
+		}},
+		{"a range", []Flow{{Addr: netip.MustParseAddr("198.51.100.8"), Last: netip.MustParseAddr("198.51.100.9"), Service: https}}, []string{
+			"tcp 198.18.0.1 198.51.100.8:443",
 		}},
 		{"two flows", []Flow{flow("198.51.100.8"), {Addr: netip.MustParseAddr("198.51.100.7"), Service: http2804}}, []string{
 			"tcp 198.18.0.1 198.51.100.8:443", "tcp 198.18.0.1 198.51.100.7:8443",

@@ -60,6 +60,7 @@ func FuzzDecode(f *testing.F) {
 			_, _ = decodeGeneration(m)
 			if s, err := decodeSet(m); err == nil {
 				_ = s.Usable()
+				_ = s.UsableForRanges()
 				if s.Known && set.KeyMax < s.Layout.Len() {
 					t.Errorf("%+v", s)
 				}
@@ -71,8 +72,33 @@ func FuzzDecode(f *testing.F) {
 					t.Errorf("%+v", e)
 				}
 			}
+			fuzzRanges(t, m)
 		}
 	})
+}
+
+// fuzzRanges puts together what halves there are in a message, for each layout.
+func fuzzRanges(t *testing.T, m message) {
+	list, err := decodeElements(m)
+	if err != nil {
+		return
+	}
+	var halves []half
+	for {
+		h, ok, err := list.nextHalf()
+		if err != nil || !ok {
+			break
+		}
+		halves = append(halves, h)
+	}
+	for _, l := range []set.Layout{{}, {V6: true}, {Port: true}, {V6: true, Proto: true, Port: true}} {
+		all, err := rangesOf(halves, l)
+		for _, r := range all {
+			if err != nil || len(r.First.Bytes()) != l.Len() || len(r.Last.Bytes()) != l.Len() || r.Own && r.Expires > 0 {
+				t.Errorf("%+v of '%s', %v", r, l, err)
+			}
+		}
+	}
 }
 
 // FuzzEvents has a Watcher take in datagrams of events, and what is cut off told
@@ -132,6 +158,13 @@ func FuzzReplies(f *testing.F) {
 		_, _ = r.Sets()
 		_, _ = r.Get(s, key4(1), key4(2))
 		_ = r.Elements(s, func(Element) error { return nil })
+		intervals := Set{ID: web4, Known: true, Interval: true}
+		_, _ = r.Ranges(intervals)
+		w := (&fakeKernel{answer: answer}).writer(Features{})
+		one := Range{First: key4(1), Last: key4(9)}
+		if w.Swap(intervals, []Range{one}, []Range{one}) == nil && !acknowledges(b, 3) {
+			t.Error("a swap taken for success")
+		}
 
 		k := &fakeKernel{answer: answer}
 		ops := []Op{add(1, time.Hour), {Kind: Add, Set: web6, Key: key6(1), Timeout: time.Hour}}

@@ -15,6 +15,7 @@ const (
 
 	attrSetHandle = 16 // NFTA_SET_HANDLE
 	attrSetCount  = 20 // NFTA_SET_COUNT
+	attrKeyEnd    = 10 // NFTA_SET_ELEM_KEY_END
 
 	tableOwner = 2 // NFT_TABLE_F_OWNER
 )
