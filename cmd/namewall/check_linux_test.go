@@ -24,6 +24,7 @@ var reports = map[string]int{
 	"plugins": exitWrong,
 	"resolve": exitWrong,
 	"advice":  exitWrong,
+	"static":  exitWrong,
 }
 
 func read(t *testing.T, path string) string {

@@ -19,7 +19,9 @@ import (
 // The size is a bound, not an allocation: the kernel grows a set as it fills.
 // It must leave room for elements that have expired and are not yet collected.
 // The default timeout is for elements that are added by hand: without one, a
-// forgotten timeout means for ever.
+// forgotten timeout means for ever. Interval sets have none: what is written there
+// stays. Nor have they auto-merge, with which nft makes one element of namewall's and
+// the administrator's, so that neither could be taken out alone.
 const (
 	defaultSize = 65536
 	defaultLife = time.Hour
@@ -59,6 +61,8 @@ type declaration struct {
 	layout  set.Layout
 	typed   bool       // layout is known
 	example set.Layout // what it could be
+
+	interval bool // it is for ranges
 }
 
 // declare is the text for nft(8).
@@ -77,8 +81,12 @@ func declare(f *nftset.Corefile) (string, error) {
 			}
 			fmt.Fprintf(&b, "table %s %s {\n", d.id.Family, d.id.Table)
 		}
-		fmt.Fprintf(&b, "\t# for %s\n\tset %s {\n\t\ttype %s\n\t\tsize %d\n\t\tflags timeout\n\t\ttimeout %s\n\t}\n",
-			list(d.rules), d.id.Name, d.layout, defaultSize, nftDuration(defaultLife))
+		fmt.Fprintf(&b, "\t# for %s\n\tset %s {\n\t\ttype %s\n\t\tsize %d\n", list(d.rules), d.id.Name, d.layout, defaultSize)
+		if d.interval {
+			b.WriteString("\t\tflags interval\n\t}\n")
+		} else {
+			fmt.Fprintf(&b, "\t\tflags timeout\n\t\ttimeout %s\n\t}\n", nftDuration(defaultLife))
+		}
 	}
 	if len(all) > 0 {
 		b.WriteString("}\n")
@@ -98,7 +106,7 @@ func declarations(f *nftset.Corefile) ([]*declaration, error) {
 		for i, s := range r.Sets {
 			d := byID[s.ID]
 			if d == nil {
-				d = &declaration{id: s.ID, place: f.SetPlace(r, i), example: layoutFor(r, strings.HasSuffix(s.ID.Name, "6"))}
+				d = &declaration{id: s.ID, interval: s.Interval, place: f.SetPlace(r, i), example: layoutFor(r, strings.HasSuffix(s.ID.Name, "6"))}
 				byID[s.ID] = d
 				all = append(all, d)
 			}

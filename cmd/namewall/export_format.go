@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -14,16 +13,20 @@ import (
 	"github.com/namewall/namewall/internal/set"
 )
 
-// list is one address a line.
+// list is one address a line, or a prefix or range.
 func (e *exporter) list(h *holdings) (string, error) {
-	var addrs []netip.Addr
+	var spans []set.Span
 	for _, one := range h.entries {
-		addrs = append(addrs, one.addr)
+		s := set.Span{First: one.addr, Last: one.addr}
+		if one.last.IsValid() {
+			s.Last = one.last
+		}
+		spans = append(spans, s)
 	}
-	slices.SortFunc(addrs, netip.Addr.Compare)
+	slices.SortFunc(spans, set.Span.Compare)
 	var b strings.Builder
-	for _, addr := range slices.Compact(addrs) {
-		fmt.Fprintln(&b, addr)
+	for _, s := range slices.Compact(spans) {
+		fmt.Fprintln(&b, s)
 	}
 	return b.String(), nil
 }
@@ -128,7 +131,7 @@ func (e *exporter) json(h *holdings) (string, error) {
 }
 
 func newRecord(one *entry) jsonRecord {
-	r := jsonRecord{Rules: one.rules, Address: one.addr.String(), Names: one.names, Static: one.static}
+	r := jsonRecord{Rules: one.rules, Address: one.words(), Names: one.names, Static: one.static}
 	if one.set.Name != "" {
 		r.Set = one.set.String()
 	}

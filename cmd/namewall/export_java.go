@@ -27,6 +27,9 @@ func (e *exporter) javaPolicy(*holdings) (string, error) {
 		}
 		for _, line := range r.Statics {
 			for _, p := range line.Prefixes {
+				if !p.IsSingleIP() {
+					continue // of which a JVM knows nothing
+				}
 				hosts = append(hosts, socketHosts(socketAddress(p.Addr()), line.Services)...)
 			}
 		}
@@ -37,7 +40,7 @@ func (e *exporter) javaPolicy(*holdings) (string, error) {
 		for _, host := range slices.Compact(hosts) {
 			fmt.Fprintf(&b, "    permission java.net.SocketPermission %q, \"connect, accept, resolve\";\n", host)
 		}
-		if wild := wildcards(r.Names); len(wild) > 0 {
+		if wild := append(wildcards(r.Names), networks(r.Statics)...); len(wild) > 0 {
 			fmt.Fprintf(&b, "    // left out: %s\n", list(wild))
 		}
 	}
@@ -69,6 +72,19 @@ func socketHosts(name string, services []set.Service) []string {
 		hosts = append(hosts, name+":"+strconv.Itoa(port))
 	}
 	return hosts
+}
+
+// networks are the prefixes that are no single addresses.
+func networks(lines []rule.Static) []string {
+	var all []string
+	for _, line := range lines {
+		for _, p := range line.Prefixes {
+			if !p.IsSingleIP() {
+				all = append(all, p.String())
+			}
+		}
+	}
+	return all
 }
 
 // wildcards are the patterns that are no exact names.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/namewall/namewall/internal/nft"
@@ -32,12 +33,12 @@ func (e *exporter) held() (*holdings, error) {
 			errs = append(errs, fmt.Errorf("set %s: there is none: load the ruleset that declares it, or look the names up with --resolve", id))
 			continue
 		}
-		if err := s.Usable(); err != nil {
+		if err := usable(s, rule.Set{Interval: e.interval(id)}); err != nil {
 			errs = append(errs, fmt.Errorf("set %s: %w", id, err))
 			continue
 		}
 		h.sets = append(h.sets, s)
-		if err := h.read(r, s, feeding, names); err != nil {
+		if err := h.read(e, r, s, feeding, names); err != nil {
 			errs = append(errs, fmt.Errorf("set %s: %w", id, err))
 		}
 	}
@@ -57,6 +58,10 @@ func (e *exporter) markStatic(h *holdings) {
 		one.static = slices.ContainsFunc(one.rules, func(name string) bool {
 			w := written[name]
 			services, ok := w.Find(one.addr)
+			if one.last.IsValid() { // ranges are merged, and what lies in them is looked at by its ends
+				_, okLast := w.Find(one.last)
+				ok = ok && okLast
+			}
 			return ok && !one.client.IsValid() && (one.service == set.Service{} || slices.ContainsFunc(services, func(s set.Service) bool {
 				return s.Port == one.service.Port && (one.service.Proto == 0 || s.Proto == one.service.Proto)
 			}))
@@ -76,7 +81,10 @@ func (e *exporter) feeders() map[set.ID][]string {
 }
 
 // read adds a set's elements.
-func (h *holdings) read(r *nft.Reader, s nft.Set, feeding []string, names nameIndex) error {
+func (h *holdings) read(e *exporter, r *nft.Reader, s nft.Set, feeding []string, names nameIndex) error {
+	if s.Interval {
+		return h.readRanges(e, r, s, feeding)
+	}
 	elements := make(map[set.Key]nft.Element) // one may be told several times
 	if err := r.Elements(s, func(el nft.Element) error { elements[el.Key] = el; return nil }); err != nil {
 		return err
@@ -91,6 +99,33 @@ func (h *holdings) read(r *nft.Reader, s nft.Set, feeding []string, names nameIn
 		h.entries = append(h.entries, one)
 	}
 	return nil
+}
+
+// interval tells whether the rules have a set for ranges.
+func (e *exporter) interval(id set.ID) bool {
+	return slices.ContainsFunc(e.rules, func(r *rule.Rule) bool {
+		return slices.ContainsFunc(r.Sets, func(s rule.Set) bool { return s.ID == id && s.Interval })
+	})
+}
+
+// readRanges adds the ranges of an interval set.
+func (h *holdings) readRanges(e *exporter, r *nft.Reader, s nft.Set, feeding []string) error {
+	all, err := r.Ranges(s)
+	for _, one := range all {
+		_, first, service, ok := s.Layout.Split(one.First)
+		_, last, _, okLast := s.Layout.Split(one.Last)
+		if !ok || !okLast {
+			return errors.New("it has been declared anew meanwhile: try again")
+		}
+		in := entry{rules: feeding, set: s.ID, addr: first, service: service}
+		if in.last = last; first == last {
+			in.last = netip.Addr{}
+		}
+		in.own = one.Own && e.forFile != "" // there it stays namewall's
+		in.life(one.Expires, one.Expires)
+		h.entries = append(h.entries, in)
+	}
+	return err
 }
 
 // elementID names one element of one set.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/namewall/namewall/internal/nft"
+	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
 )
 
@@ -35,8 +36,8 @@ func (e *exporter) nft(h *holdings) (string, error) {
 			fmt.Fprintf(&b, "\n# set %s: %s declares none\n", s.ID, e.forFile)
 		case other.KeyType != s.KeyType:
 			fmt.Fprintf(&b, "\n# set %s: its type is '%s', and '%s' in %s\n", s.ID, s.KeyType, other.KeyType, e.forFile)
-		case other.Usable() != nil:
-			fmt.Fprintf(&b, "\n# set %s: in %s %v\n", s.ID, e.forFile, other.Usable())
+		case usable(other, rule.Set{Interval: s.Interval}) != nil:
+			fmt.Fprintf(&b, "\n# set %s: in %s %v\n", s.ID, e.forFile, usable(other, rule.Set{Interval: s.Interval}))
 		default:
 			writeElements(&b, other, of)
 		}
@@ -59,7 +60,7 @@ func writeSets(b *strings.Builder, all []nft.Set) {
 		if s.Size > 0 {
 			fmt.Fprintf(b, "\t\tsize %d\n", s.Size)
 		}
-		b.WriteString("\t\tflags timeout\n")
+		b.WriteString(map[bool]string{false: "\t\tflags timeout\n", true: "\t\tflags interval\n"}[s.Interval])
 		if s.Default > 0 {
 			fmt.Fprintf(b, "\t\ttimeout %s\n", nftDuration(s.Default))
 		}
@@ -75,6 +76,10 @@ func writeSets(b *strings.Builder, all []nft.Set) {
 // addition makes the deletion one of something.
 func writeAnew(b *strings.Builder, s nft.Set, of []entry) {
 	if len(of) == 0 {
+		return
+	}
+	if s.Interval { // what stays has no life to be given anew
+		writeElements(b, s, of)
 		return
 	}
 	var keys []string
@@ -93,7 +98,11 @@ func writeElements(b *strings.Builder, s nft.Set, of []entry) {
 	}
 	fmt.Fprintf(b, "\nadd element %s {\n", s.ID)
 	for _, one := range of {
-		fmt.Fprintf(b, "\t%s%s,", one.key(), one.nftLife(s.Default))
+		fmt.Fprintf(b, "\t%s%s", one.key(), one.nftLife(s.Default))
+		if one.own {
+			fmt.Fprintf(b, " comment %q", nft.Comment)
+		}
+		b.WriteString(",")
 		why := one.names
 		if one.static {
 			why = append([]string{"static"}, why...)
@@ -112,7 +121,7 @@ func (one *entry) key() string {
 	if one.client.IsValid() {
 		parts = append(parts, one.client.String())
 	}
-	parts = append(parts, one.addr.String())
+	parts = append(parts, one.words())
 	if one.service.Proto != 0 {
 		parts = append(parts, set.ProtocolName(one.service.Proto))
 	}

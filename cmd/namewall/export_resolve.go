@@ -75,6 +75,9 @@ func (e *exporter) resolved(ctx context.Context) (*holdings, error) {
 	h := new(holdings)
 	for id, l := range layouts {
 		h.sets = append(h.sets, nft.Set{ID: id, KeyType: l.String(), Layout: l, Known: true, Timeout: true, Default: defaultLife, Size: defaultSize})
+		if at := &h.sets[len(h.sets)-1]; e.interval(id) {
+			at.Interval, at.Timeout, at.Default = true, false, 0
+		}
 	}
 	var errs []error
 	for i, n := range exact {
@@ -95,6 +98,9 @@ func (h *holdings) writtenOut(r *rule.Rule, layouts map[set.ID]set.Layout) {
 	for _, line := range r.Statics {
 		for _, p := range line.Prefixes {
 			one := entry{rules: []string{r.Name}, addr: p.Addr(), static: true}
+			if !p.IsSingleIP() {
+				one.last = set.SpanOf(p).Last
+			}
 			h.put(one, exactName{rule: r, services: line.Services}, layouts)
 		}
 	}
@@ -163,9 +169,12 @@ func (h *holdings) put(one entry, n exactName, layouts map[set.ID]set.Layout) {
 			h.entries = append(h.entries, one)
 			continue
 		}
-		for _, s := range n.rule.Sets {
+		for i, s := range n.rule.Sets {
 			l := layouts[s.ID]
-			if !l.Fits(netip.Addr{}, one.addr) {
+			switch {
+			case !l.Fits(netip.Addr{}, one.addr):
+				continue
+			case one.static && !n.rule.Takes(i, one.prefix()), !one.static && s.Interval:
 				continue
 			}
 			in := one
@@ -178,15 +187,25 @@ func (h *holdings) put(one entry, n exactName, layouts map[set.ID]set.Layout) {
 	}
 }
 
+// prefix is what a rule has written out for the entry.
+func (e *entry) prefix() netip.Prefix {
+	if e.last.IsValid() {
+		if p, err := netip.ParsePrefix(e.words()); err == nil {
+			return p
+		}
+	}
+	return netip.PrefixFrom(e.addr, e.addr.BitLen())
+}
+
 // merge makes one of entries for the same element: it has all their names and
 // rules, and the longest of their lives.
 func (h *holdings) merge() {
 	at := make(map[any]int)
 	var all []entry
 	for _, e := range h.entries {
-		key := [...]any{e.set, e.addr, e.service}
+		key := [...]any{e.set, e.addr, e.last, e.service}
 		if e.set == (set.ID{}) {
-			key = [...]any{e.rules[0], e.addr, e.service}
+			key = [...]any{e.rules[0], e.addr, e.last, e.service}
 		}
 		i, ok := at[key]
 		if !ok {

@@ -27,11 +27,21 @@ type entry struct {
 	set     set.ID // zero if it was resolved for a rule without a set for it
 	client  netip.Addr
 	addr    netip.Addr
+	last    netip.Addr  // of a range, which begins with addr; otherwise invalid
 	service set.Service // zero: none
 	names   []string    // in presentation format, without the final dot
 	static  bool        // a rule has it under `static`
+	own     bool        // it is a range with namewall's comment
 
 	timeout, expires time.Duration // whole seconds; 0: it stays
+}
+
+// words is the address, or the range.
+func (e *entry) words() string {
+	if !e.last.IsValid() {
+		return e.addr.String()
+	}
+	return set.Span{First: e.addr, Last: e.last}.String()
 }
 
 // second is the unit of what is exported: finer than any life, and what all

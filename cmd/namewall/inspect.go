@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -56,8 +55,12 @@ func inspect(f *nftset.Corefile, invalid error, have sets, unread error, looked 
 // inspectSets looks at the sets of a rule one by one, and at what they are
 // together.
 func inspectSets(s *section, f *nftset.Corefile, r *rule.Rule, have sets) {
-	var v4, v6, unknown bool
+	var v4, v6, unknown bool // of the sets for what names lead to
 	for i, want := range r.Sets {
+		if want.Interval {
+			inspectSet(s, f, r, i, have)
+			continue
+		}
 		layout, known := inspectSet(s, f, r, i, have)
 		if want.Known { // what is meant, whatever the kernel has
 			layout, known = want.Layout, true
@@ -96,7 +99,7 @@ func inspectSet(s *section, f *nftset.Corefile, r *rule.Rule, i int, have sets) 
 		}
 		return set.Layout{}, false
 	}
-	if err := got.Usable(); err != nil {
+	if err := usable(got, want); err != nil {
 		s.add(wrong, "set %s: %v", want.ID, err)
 		return got.Layout, got.Known
 	}
@@ -110,7 +113,7 @@ func inspectSet(s *section, f *nftset.Corefile, r *rule.Rule, i int, have sets) 
 		return got.Layout, true
 	}
 	s.add(right, "set %s: %s", got.ID, describe(got))
-	inspectUse(s, r, got)
+	inspectUse(s, r, i, got)
 	return got.Layout, true
 }
 
@@ -119,8 +122,8 @@ func inspectSet(s *section, f *nftset.Corefile, r *rule.Rule, i int, have sets) 
 const fullPercent = 75
 
 // inspectUse looks at what a usable set has room for.
-func inspectUse(s *section, r *rule.Rule, got nft.Set) {
-	least := leastElements(r, got.Layout)
+func inspectUse(s *section, r *rule.Rule, i int, got nft.Set) {
+	least := leastElements(r, i)
 	switch {
 	case got.Size == 0:
 		s.add(warning, "set %s has no size, and nothing but memory bounds what it holds: declare one, such as 'size %d'", got.ID, defaultSize)
@@ -131,12 +134,20 @@ func inspectUse(s *section, r *rule.Rule, got nft.Set) {
 	case got.Count*100 >= int(got.Size)*fullPercent:
 		s.add(warning, "set %s holds %d elements of %d: give it a larger size", got.ID, got.Count, got.Size)
 	}
-	if got.Default == 0 {
+	if got.Default == 0 && !got.Interval {
 		s.add(note, "set %s has no default timeout: an element that is added by hand without one stays for ever", got.ID)
 	}
 	if family := got.ID.Family; family == set.IP && got.Layout.V6 || family == set.IP6 && !got.Layout.V6 {
 		s.add(warning, "set %s: rules of a table of family %s see no packet with such addresses, use inet", got.ID, family)
 	}
+}
+
+// usable tells whether namewall can do with a set what the Corefile wants of it.
+func usable(got nft.Set, want rule.Set) error {
+	if want.Interval {
+		return got.UsableForRanges()
+	}
+	return got.Usable()
 }
 
 // describe is a set in a few words.
@@ -148,16 +159,19 @@ func describe(got nft.Set) string {
 	return text
 }
 
-// leastElements is what a rule's addresses need, and its exact names if each has
-// one address.
-func leastElements(r *rule.Rule, l set.Layout) int {
+// leastElements is what a rule's static addresses and prefixes need in its i-th set,
+// and its exact names if each has one address. A range is up to two elements.
+func leastElements(r *rule.Rule, i int) int {
 	n := 0
 	for _, line := range r.Statics {
 		for _, p := range line.Prefixes {
-			if p.IsSingleIP() && l.Fits(netip.Addr{}, p.Addr()) {
+			if r.Sets[i].Known && r.Takes(i, p) {
 				n += max(1, len(line.Services))
 			}
 		}
+	}
+	if r.Sets[i].Interval {
+		return 2 * n
 	}
 	for _, line := range r.Names {
 		for _, p := range line.Patterns {
@@ -213,6 +227,13 @@ func inspectStatic(s *section, r *rule.Rule) {
 		all = append(all[:most], fmt.Sprintf("%d more", n-most))
 	}
 	s.add(right, "always open: %s", list(all))
+	for _, line := range r.Statics {
+		for _, p := range line.Prefixes {
+			if p.Bits() == 0 {
+				s.add(warning, "static %s: it opens every address: write the networks that are meant", p)
+			}
+		}
+	}
 }
 
 // inspectResolve tells what a rule does by itself.

@@ -53,6 +53,10 @@ func kernelSets() (sets, error) {
 
 // count counts the elements of a set in place of a kernel that doesn't say.
 func count(r *nft.Reader, s nft.Set) (int, error) {
+	if s.UsableForRanges() == nil {
+		ranges, err := r.Ranges(s)
+		return len(ranges), err
+	}
 	n := 0
 	err := r.Elements(s, func(nft.Element) error { n++; return nil })
 	return n, err

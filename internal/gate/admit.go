@@ -97,6 +97,9 @@ func (i *Instance) judgeOne(q *Question, addr, match int, start, now moment) {
 	fits := false
 	first := len(q.grants)
 	for n := range rs.sets {
+		if r.Sets[n].Interval {
+			continue
+		}
 		st := rs.sets[n].state.Load()
 		if layout, known := rs.layout(n, st); known && !layout.Fits(q.Client, a.Addr) {
 			continue
@@ -114,7 +117,7 @@ func (i *Instance) judgeOne(q *Question, addr, match int, start, now moment) {
 		}
 	}
 	switch {
-	case !fits:
+	case !fits && !i.ranged(q, rs, addr, match, start, now):
 		q.refuse(addr, NoFamily, r)
 	case q.counts(r):
 		q.standing[addr].admits++

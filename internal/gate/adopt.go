@@ -18,7 +18,9 @@ func (k *keeper) read(ks *kernelSet) {
 	before := ks.state.Load()
 	info, err := l.Set(ks.id)
 	if err == nil {
-		err = info.Usable()
+		if err = info.Usable(); ks.ranges != nil {
+			err = info.UsableForRanges()
+		}
 	}
 	if vanished(err) {
 		err = nft.ErrNoSet // who tells of it names the set
@@ -30,6 +32,9 @@ func (k *keeper) read(ks *kernelSet) {
 		return
 	case vanished(err) || errors.Is(err, nft.ErrUnusable):
 		ks.retryAt = k.now() + retryMax
+		if ks.ranges != nil {
+			ks.ranges.owes = false // there is nothing to be taken out
+		}
 		if st := ks.lose(k.now(), err); info.Known {
 			k.learn(ks, st, info.Layout) // it concerns one family only
 		}
@@ -39,6 +44,10 @@ func (k *keeper) read(ks *kernelSet) {
 		if before.err != nil {
 			ks.lose(k.now(), err)
 		}
+		return
+	}
+	if ks.ranges != nil {
+		k.tend(l, ks, info)
 		return
 	}
 	if before.err == nil && before.handle == info.Handle && before.layout == info.Layout && !ks.lost.Load() {

@@ -101,7 +101,7 @@ func (c *configured) opens(r *rule.Rule, p *part) bool {
 // feeds tells whether the key's set, with its layout, is one of the rule's.
 func feeds(r *rule.Rule, p *part) bool {
 	return slices.ContainsFunc(r.Sets, func(s rule.Set) bool {
-		return s.ID == p.set && (!s.Known || s.Layout == p.layout)
+		return s.ID == p.set && !s.Interval && (!s.Known || s.Layout == p.layout)
 	})
 }
 

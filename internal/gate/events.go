@@ -24,16 +24,30 @@ func (g *Gate) hear(l *link, e nft.Event) {
 		return
 	}
 	g.mu.Lock()
-	ks := g.sets[e.ID]
+	ks, ranges := g.sets[setKey{e.ID, false}], g.sets[setKey{e.ID, true}]
 	g.mu.Unlock()
-	if ks == nil {
+	if ks == nil && ranges == nil {
 		return
 	}
 	g.watch.Foreign(e.By)
+	for _, ks := range [...]*kernelSet{ks, ranges} {
+		if ks != nil {
+			g.hearOf(ks, e)
+		}
+	}
+}
+
+// hearOf is hear for one set.
+func (g *Gate) hearOf(ks *kernelSet, e nft.Event) {
 	if who := (actor{e.By, e.PID}); e.By != "" {
 		if last := ks.foreign.Load(); last == nil || *last != who {
 			ks.foreign.Store(&who)
 		}
+	}
+	if ks.ranges != nil && (e.Kind == nft.ElementNew || e.Kind == nft.ElementGone) {
+		ks.stale.Store(true)
+		g.wake()
+		return
 	}
 	switch e.Kind {
 	case nft.SetGone:

@@ -53,6 +53,7 @@ type fakeKernel struct {
 	asked     int // keys, by Get
 	getErr    error
 	setErr    func(set.ID) error
+	swapErr   func() error
 }
 
 // fakeSession tells one event at a time and, as the real one, waits in Close
@@ -87,6 +88,7 @@ type fakeSet struct {
 	info     nft.Set
 	elements map[set.Key]time.Time // expiry; zero: permanent
 	counts   bool                  // the number of elements can be asked for
+	ranges   []nft.Range           // of an interval set
 }
 
 func newFakeKernel() *fakeKernel { return &fakeKernel{sets: make(map[set.ID]*fakeSet)} }

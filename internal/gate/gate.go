@@ -62,6 +62,11 @@ type Session interface {
 	// Get reads those of a set's elements that are there; nft.ErrNoSet if the set
 	// is not.
 	Get(s nft.Set, keys ...set.Key) ([]nft.Element, error)
+	// Ranges reads what an interval set holds.
+	Ranges(s nft.Set) ([]nft.Range, error)
+	// Swap takes ranges out of an interval set and puts others in, all or none. It
+	// may be called beside Commit, by who reads.
+	Swap(s nft.Set, remove, add []nft.Range) error
 	// Kill ends the connections of flows and tells how many they were. It may be
 	// called beside all others.
 	Kill(flows []conntrack.Flow) (int, error)
@@ -101,7 +106,7 @@ type Gate struct {
 	done    sync.WaitGroup
 
 	mu        sync.Mutex // guards what follows
-	sets      map[set.ID]*kernelSet
+	sets      map[setKey]*kernelSet
 	nextSet   uint32
 	instances []*Instance // active, oldest first
 	retired   []*retirement
@@ -126,7 +131,7 @@ func New(o Options) *Gate {
 		kick:    make(chan struct{}, 1),
 		asks:    make(chan chan struct{}),
 		closing: make(chan struct{}),
-		sets:    make(map[set.ID]*kernelSet),
+		sets:    make(map[setKey]*kernelSet),
 	}
 	if g.log == nil {
 		g.log = silent{}

@@ -16,6 +16,7 @@ type Entry struct {
 	Layout  set.Layout
 	Client  netip.Addr // of a pair
 	Addr    netip.Addr
+	Last    netip.Addr  // of a range, which begins with Addr; invalid if it is none
 	Service set.Service // zero if the layout has no ports
 
 	Promised  time.Duration // for how long it is promised; 0: it isn't
@@ -45,6 +46,14 @@ func (w *Why) Names() []string {
 		return nil
 	}
 	return strings.Split(w.Chain, chainArrow)
+}
+
+// Span is the addresses of the element.
+func (e *Entry) Span() set.Span {
+	if e.Last.IsValid() {
+		return set.Span{First: e.Addr, Last: e.Last}
+	}
+	return set.Span{First: e.Addr, Last: e.Addr}
 }
 
 // Rules are the rules of the active configuration; of one that is being replaced
@@ -84,6 +93,16 @@ func (g *Gate) Entries(f Filter, most int) (found []Entry, more bool) {
 		}
 		return true
 	})
+	for _, ks := range g.known() {
+		for _, e := range ks.entries() {
+			if more || !f.choosesEntry(&e) {
+				continue
+			}
+			if more = len(found) == most; !more {
+				found = append(found, e)
+			}
+		}
+	}
 	return found, more
 }
 
@@ -104,9 +123,14 @@ func (f *Filter) chooses(b *binding) bool {
 	return false
 }
 
-// choosesEntry is chooses for a binding that is no more.
+func (e *Entry) contains(a netip.Addr) bool {
+	span := e.Span()
+	return span.Contains(a)
+}
+
+// choosesEntry is chooses for a binding that is no more, and for ranges.
 func (f *Filter) choosesEntry(e *Entry) bool {
-	if f.Set != (set.ID{}) && f.Set != e.Set || f.Addr.IsValid() && f.Addr != e.Addr {
+	if f.Set != (set.ID{}) && f.Set != e.Set || f.Addr.IsValid() && !e.contains(f.Addr) {
 		return false
 	}
 	return f.Rule == "" && f.Name == "" || slices.ContainsFunc(e.Reasons, func(w Why) bool {

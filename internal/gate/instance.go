@@ -85,7 +85,7 @@ func (i *Instance) start(at int) {
 			rs.sets[n].kernelSet = i.use(s)
 		}
 	}
-	if len(i.earlier.Bindings) > 0 {
+	if len(i.earlier.Bindings)+len(i.earlier.Intervals) > 0 {
 		i.restore()
 	}
 	g.wake()
@@ -94,13 +94,16 @@ func (i *Instance) start(at int) {
 // use follows a set for as long as the instance is there. Gate.mu is held.
 func (i *Instance) use(s rule.Set) *kernelSet {
 	g := i.gate
-	ks := g.sets[s.ID]
+	ks := g.sets[setKey{s.ID, s.Interval}]
 	if ks == nil {
 		g.nextSet++
 		ks = &kernelSet{id: s.ID, number: g.nextSet}
+		if s.Interval {
+			ks.ranges = new(ranges)
+		}
 		ks.become(nil, setState{err: errUnread, layout: s.Layout, known: s.Known, since: g.now()})
 		ks.stale.Store(true)
-		g.sets[s.ID] = ks
+		g.sets[ks.key()] = ks
 	}
 	ks.users++
 	i.used = append(i.used, ks)
@@ -116,7 +119,7 @@ func (i *Instance) Stop() {
 	defer g.mu.Unlock()
 	if at := slices.Index(g.instances, i); at >= 0 {
 		g.instances = slices.Delete(g.instances, at, at+1)
-		g.retire(i.used, i.choices())
+		g.retire(i.used, i.choices(), i.rules)
 	}
 }
 
@@ -131,7 +134,7 @@ func (i *Instance) Keep() {
 	}
 	for _, other := range g.instances {
 		if other != i {
-			g.retire(other.used, other.choices())
+			g.retire(other.used, other.choices(), other.rules)
 		}
 	}
 	g.instances = []*Instance{i}
@@ -141,7 +144,7 @@ func (i *Instance) Keep() {
 func (g *Gate) release(used []*kernelSet) {
 	for _, ks := range used {
 		if ks.users--; ks.users == 0 {
-			delete(g.sets, ks.id)
+			delete(g.sets, ks.key())
 			ks.lose(g.now(), errForgotten)
 			ks.forgotten.Store(true)
 			g.released.Store(true)

@@ -111,6 +111,9 @@ func (k *keeper) turn() <-chan time.Time {
 	}
 	for _, ks := range k.known() {
 		st := ks.state.Load()
+		if k.rangesDue(ks, now) {
+			ks.stale.Store(true)
+		}
 		if st.err == nil && now >= ks.owingAt && ks.owing.Swap(false) {
 			ks.owingAt = now + retryMax
 			k.refill(ks, st.epoch)
@@ -308,7 +311,7 @@ func (k *keeper) report() {
 // relieved says why a set is no problem any more. A refusal may just be long ago.
 func (k *keeper) relieved(id set.ID) string {
 	k.mu.Lock()
-	ks := k.sets[id]
+	ks := k.sets[setKey{id, false}]
 	k.mu.Unlock()
 	if ks != nil && ks.trouble.Swap(nil) != nil {
 		return fmt.Sprintf("has refused nothing for %v", troubleFor)

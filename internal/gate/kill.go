@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/namewall/namewall/internal/conntrack"
+	"github.com/namewall/namewall/internal/set"
 )
 
 // doomed are flows whose elements have been deleted, and whose connections are
@@ -70,33 +71,94 @@ func (k *keeper) kill() {
 // spare leaves out the flows that another element lets through, whoever has put
 // it there.
 func (k *keeper) spare(flows []conntrack.Flow) []conntrack.Flow {
+	flows = k.outsideRanges(flows)
 	at := make(map[netip.Addr][]int, len(flows))
 	for n, f := range flows {
 		at[f.Addr] = append(at[f.Addr], n)
 	}
 	spared := make([]bool, len(flows))
+	holes := make(map[int][]set.Span) // in flows of many addresses
 	now := k.now()
 	k.each(func(b *binding) bool {
 		if b.ending == notEnding && (b.until > now || b.holds(b.set.state.Load().epoch) > now) {
+			b.pierce(flows, holes)
 			for _, n := range at[b.addr()] {
 				spared[n] = spared[n] || b.lets(flows[n])
 			}
 		}
 		return true
 	})
-	n := -1
-	return slices.DeleteFunc(flows, func(conntrack.Flow) bool {
-		n++
-		return spared[n]
-	})
+	var left []conntrack.Flow
+	for n, f := range flows {
+		if !spared[n] {
+			left = append(left, without(f, holes[n])...)
+		}
+	}
+	return left
+}
+
+// outsideRanges leaves out what interval sets let through.
+func (k *keeper) outsideRanges(flows []conntrack.Flow) []conntrack.Flow {
+	for _, ks := range k.known() {
+		for _, e := range ks.entries() {
+			if !e.Permanent {
+				continue // nothing is known of the set
+			}
+			var left []conntrack.Flow
+			for _, f := range flows {
+				if letsService(e.Service, f.Service) {
+					left = append(left, without(f, []set.Span{e.Span()})...)
+				} else {
+					left = append(left, f)
+				}
+			}
+			flows = left
+		}
+	}
+	return flows
+}
+
+// without is what is left of a flow when addresses are taken out of it.
+func without(f conntrack.Flow, spans []set.Span) (left []conntrack.Flow) {
+	if len(spans) == 0 {
+		return []conntrack.Flow{f}
+	}
+	last := f.Last
+	if !last.IsValid() {
+		last = f.Addr
+	}
+	same := slices.DeleteFunc(slices.Clone(spans), func(s set.Span) bool { return s.First.Is6() != f.Addr.Is6() })
+	for _, s := range set.Subtract([]set.Span{{First: f.Addr, Last: last}}, same) {
+		one := f
+		if one.Addr = s.First; f.Last.IsValid() {
+			one.Last = s.Last
+		}
+		left = append(left, one)
+	}
+	return left
+}
+
+// pierce notes for each flow of many addresses that the binding's element lets its
+// own one through.
+func (b *binding) pierce(flows []conntrack.Flow, holes map[int][]set.Span) {
+	own := b.flow()
+	for n, f := range flows {
+		if f.Last.IsValid() && !own.Client.IsValid() && letsService(own.Service, f.Service) && (set.Span{First: f.Addr, Last: f.Last}).Contains(own.Addr) {
+			holes[n] = append(holes[n], set.Span{First: own.Addr, Last: own.Addr})
+		}
+	}
+}
+
+// letsService tells whether what lets own through lets all of a flow's service
+// through.
+func letsService(own, flow set.Service) bool {
+	return (own.Port == 0 || own.Port == flow.Port) && (own.Proto == 0 || own.Proto == flow.Proto)
 }
 
 // lets tells whether the binding's element lets all of a flow through.
 func (b *binding) lets(f conntrack.Flow) bool {
 	own := b.flow()
-	return own.Addr == f.Addr && (!own.Client.IsValid() || own.Client == f.Client) &&
-		(own.Service.Port == 0 || own.Service.Port == f.Service.Port) &&
-		(own.Service.Proto == 0 || own.Service.Proto == f.Service.Proto)
+	return own.Addr == f.Addr && !f.Last.IsValid() && (!own.Client.IsValid() || own.Client == f.Client) && letsService(own.Service, f.Service)
 }
 
 // flow is what the binding's element lets through.

@@ -21,6 +21,9 @@ func (i *Instance) Own(q *Question, r *rule.Rule) {
 func (i *Instance) Takes(r *rule.Rule, v6 bool) bool {
 	rs := i.rules[r.Index]
 	for n := range rs.sets {
+		if r.Sets[n].Interval {
+			continue
+		}
 		if layout, known := rs.layout(n, rs.sets[n].state.Load()); !known || layout.V6 == v6 {
 			return true
 		}

@@ -30,10 +30,15 @@ func (i *Instance) restore() {
 	for _, b := range i.earlier.Bindings {
 		r.restore(i.earlier.Sets[b.Set], b)
 	}
-	if len(r.left.used) > 0 {
-		i.gate.retire(r.left.used, r.choices)
+	for _, in := range i.earlier.Intervals {
+		r.interval(in)
 	}
-	i.gate.log.Infof("took over %d of %d promises from the state file", r.restored, len(i.earlier.Bindings))
+	if len(r.left.used) > 0 {
+		i.gate.retire(r.left.used, r.choices, nil)
+	}
+	if len(i.earlier.Bindings) > 0 {
+		i.gate.log.Infof("took over %d of %d promises from the state file", r.restored, len(i.earlier.Bindings))
+	}
 	if r.ending > 0 {
 		i.gate.log.Infof("the configuration no longer gives %d of them, which are revoked", r.ending)
 	}
@@ -75,7 +80,7 @@ func (r *restorer) restore(in state.Set, b state.Binding) {
 	}
 	switch {
 	case len(reasons) > 0:
-		r.restored += r.put(r.gate.sets[in.ID], in, b, func(own *binding) {
+		r.restored += r.put(r.gate.sets[setKey{in.ID, false}], in, b, func(own *binding) {
 			own.set.owing.Store(true)
 			own.reasons = reasons
 			for _, why := range reasons {
@@ -128,7 +133,7 @@ func (r *restorer) end(in state.Set, b state.Binding) {
 	if choice == rule.RevokeKeep {
 		return
 	}
-	ks := r.gate.sets[in.ID]
+	ks := r.gate.sets[setKey{in.ID, false}]
 	if ks == nil || !slices.Contains(r.left.used, ks) {
 		ks = r.left.use(rule.Set{ID: in.ID, Layout: in.Layout, Known: true})
 	}
@@ -139,6 +144,20 @@ func (r *restorer) end(in state.Set, b state.Binding) {
 		}}
 		r.gate.end(own, choice)
 	})
+}
+
+// interval has a set of ranges looked at into which an earlier process wrote. What is
+// left there of its ranges is known by their comments.
+func (r *restorer) interval(in state.Interval) {
+	choice := r.choices[in.Rule]
+	ks := r.gate.sets[setKey{in.ID, true}]
+	if ks == nil {
+		if choice == rule.RevokeKeep {
+			return
+		}
+		ks = r.left.use(rule.Set{ID: in.ID, Layout: in.Layout, Known: true, Interval: true})
+	}
+	ks.ranges.inherited = &choice
 }
 
 // put makes the binding of a key that an earlier process wrote, and fills it. It

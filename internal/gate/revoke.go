@@ -33,6 +33,7 @@ const settling = 2 * time.Second
 // sets are let go of when what is to be deleted there has been.
 type retirement struct {
 	used    []*kernelSet
+	rules   []*ruleState
 	choices map[string]rule.Revoke
 	at      moment // when it is to be looked at
 	looked  int    // how often it was
@@ -49,8 +50,8 @@ func (i *Instance) choices() map[string]rule.Revoke {
 
 // retire has the bindings of an instance looked at that has left. Gate.mu is
 // held.
-func (g *Gate) retire(used []*kernelSet, choices map[string]rule.Revoke) {
-	g.retired = append(g.retired, &retirement{used: used, choices: choices, at: g.now() + settling})
+func (g *Gate) retire(used []*kernelSet, choices map[string]rule.Revoke, rules []*ruleState) {
+	g.retired = append(g.retired, &retirement{used: used, choices: choices, rules: rules, at: g.now() + settling})
 }
 
 // retire looks at what configurations that have left had promised.
@@ -74,12 +75,18 @@ func (k *keeper) retire(now moment) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, r := range due {
+		for _, ks := range r.used {
+			if rg := ks.ranges; rg != nil && r.looked == 0 {
+				rg.owes = true
+				ks.stale.Store(true)
+			}
+		}
 		if r.looked++; r.looked == 1 {
 			r.at = now + lastAnswers
 			continue
 		}
 		r.at = now + retryMax // what could not be deleted is tried again
-		if r.looked > 2 && !slices.ContainsFunc(r.used, func(ks *kernelSet) bool { return pending[ks] }) {
+		if r.looked > 2 && !slices.ContainsFunc(r.used, func(ks *kernelSet) bool { return pending[ks] || ks.ranges != nil && ks.ranges.owes }) {
 			k.release(r.used)
 			k.retired = slices.DeleteFunc(k.retired, func(other *retirement) bool { return other == r })
 		}

@@ -49,6 +49,7 @@ func (k *NFT) Open(events func(nft.Event)) (Session, error) {
 
 type nftSession struct {
 	*nft.Writer
+	ranges  *nft.Writer // of Swap, which may be called beside Commit; opened by the first one, as few ever need it
 	reader  *nft.Reader
 	watcher *nft.Watcher
 	kernel  *NFT
@@ -86,7 +87,29 @@ func (s *nftSession) Get(of nft.Set, keys ...set.Key) ([]nft.Element, error) {
 	return s.reader.Get(of, keys...)
 }
 
-// Close closes all three. A Kill that is under way isn't waited for.
+func (s *nftSession) Ranges(of nft.Set) ([]nft.Range, error) { return s.reader.Ranges(of) }
+
+func (s *nftSession) Swap(in nft.Set, remove, add []nft.Range) error {
+	if s.ranges == nil {
+		o := s.kernel.Options
+		o.Features = s.kernel.features.Load()
+		w, err := nft.OpenWriter(o)
+		if err != nil {
+			return err
+		}
+		if err := s.watcher.Ignore(s.Portid(), w.Portid()); err != nil {
+			return errors.Join(err, w.Close())
+		}
+		s.ranges = w
+	}
+	return s.ranges.Swap(in, remove, add)
+}
+
+// Close closes them all. A Kill that is under way isn't waited for.
 func (s *nftSession) Close() error {
-	return errors.Join(s.watcher.Close(), s.reader.Close(), s.Writer.Close())
+	err := errors.Join(s.watcher.Close(), s.reader.Close(), s.Writer.Close())
+	if s.ranges != nil {
+		err = errors.Join(err, s.ranges.Close())
+	}
+	return err
 }

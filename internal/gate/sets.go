@@ -45,9 +45,20 @@ type kernelSet struct {
 	owingAt moment // when that is tried again
 	reading uint32 // the epoch of the last reading; none is used twice
 	provided
+
+	ranges *ranges // of an interval set; nil: it isn't one
 	// Guarded by Gate.mu:
 	users int // active instances
 }
+
+// setKey names a set as a rule takes it: while one configuration follows another,
+// the one may take for a set of addresses what the other takes for one of ranges.
+type setKey struct {
+	id       set.ID
+	interval bool
+}
+
+func (ks *kernelSet) key() setKey { return setKey{ks.id, ks.ranges != nil} }
 
 // setState is what an answer needs to know of a set. Values are immutable.
 type setState struct {

@@ -14,6 +14,7 @@ import (
 // taken.
 func (g *Gate) Snapshot(taken state.Instant) state.Snapshot {
 	s := state.Snapshot{Taken: taken, Rules: g.choices()}
+	s.Intervals = g.intervals()
 	index := make(map[state.Set]int)
 	now := g.now()
 	g.each(func(b *binding) bool {
@@ -35,6 +36,26 @@ func (g *Gate) Snapshot(taken state.Instant) state.Snapshot {
 		return true
 	})
 	return s
+}
+
+// intervals are the sets that ranges have been written into, with the rules for which.
+func (g *Gate) intervals() (all []state.Interval) {
+	for _, ks := range g.known() {
+		if ks.ranges == nil {
+			continue
+		}
+		o := ks.ranges.open.Load()
+		if o == nil {
+			continue
+		}
+		for _, gift := range o.gifts {
+			one := state.Interval{Set: state.Set{ID: ks.id, Layout: ks.state.Load().layout}, Rule: gift.rule}
+			if !slices.Contains(all, one) {
+				all = append(all, one)
+			}
+		}
+	}
+	return all
 }
 
 // choices are what is to become of the rules' bindings without them, for the

@@ -44,7 +44,7 @@ type provided struct {
 // put back, and what no configuration has any more is revoked.
 func (k *keeper) provide(ks *kernelSet, now moment) {
 	st := ks.state.Load()
-	if st.err != nil || ks.provided == (provided{k.version.Load(), st.epoch, ks.again}) && now < ks.again {
+	if ks.ranges != nil || st.err != nil || ks.provided == (provided{k.version.Load(), st.epoch, ks.again}) && now < ks.again {
 		return
 	}
 	c := k.configurations()
@@ -53,7 +53,7 @@ func (k *keeper) provide(ks *kernelSet, now moment) {
 		for _, rs := range i.rules {
 			for n := range rs.sets {
 				if len(rs.rule.Statics) > 0 && rs.sets[n].kernelSet == ks && rs.check(n, st) == nil {
-					complete = k.provideRule(ks, st, rs.rule, now) && complete
+					complete = k.provideRule(ks, st, rs.rule, n, now) && complete
 				}
 			}
 		}
@@ -68,12 +68,12 @@ func (k *keeper) provide(ks *kernelSet, now moment) {
 	ks.provided = provided{c.version, st.epoch, again}
 }
 
-// provideRule does it for one rule. It tells whether nothing was to be written.
-func (k *keeper) provideRule(ks *kernelSet, st *setState, r *rule.Rule, now moment) (complete bool) {
+// provideRule does it for one of a rule's sets. It tells whether nothing was to be written.
+func (k *keeper) provideRule(ks *kernelSet, st *setState, r *rule.Rule, in int, now moment) (complete bool) {
 	complete = true
 	for _, s := range r.Statics {
 		for _, p := range s.Prefixes {
-			if !p.IsSingleIP() || !st.layout.Fits(netip.Addr{}, p.Addr()) {
+			if !r.Takes(in, p) {
 				continue
 			}
 			for n := range max(1, len(s.Services)) {
@@ -117,6 +117,7 @@ func (k *keeper) provideKey(at slot, ks *kernelSet, epoch uint32, ruleName strin
 	b.stated(ruleName, now, w.until)
 	if held >= now+staticLeft {
 		b.until = max(b.until, min(w.until, held))
+		k.promised.Store(true)
 		return true
 	}
 	if w.binding = b; b.batch == nil || b.writing < now+staticLeft {

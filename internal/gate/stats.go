@@ -106,6 +106,16 @@ func (g *Gate) Stats() Stats {
 			Layout: st.layout, Known: st.known, LastHeal: ks.lastHeal.Load(),
 		})
 	}
-	slices.SortFunc(s.Sets, func(a, b SetStats) int { return a.ID.Compare(b.ID) })
+	// One that is ready comes first of two: while one configuration follows another, they
+	// may take a set for different kinds.
+	slices.SortFunc(s.Sets, func(a, b SetStats) int {
+		if c := a.ID.Compare(b.ID); c != 0 || a.Ready == b.Ready {
+			return c
+		} else if a.Ready {
+			return -1
+		}
+		return 1
+	})
+	s.Sets = slices.CompactFunc(s.Sets, func(a, b SetStats) bool { return a.ID == b.ID })
 	return s
 }

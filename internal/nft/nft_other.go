@@ -20,6 +20,9 @@ func OpenWriter(Options) (*Writer, error) { return nil, errors.ErrUnsupported }
 // Commit returns [errors.ErrUnsupported].
 func (*Writer) Commit([]Op) error { return errors.ErrUnsupported }
 
+// Swap returns [errors.ErrUnsupported].
+func (*Writer) Swap(Set, []Range, []Range) error { return errors.ErrUnsupported }
+
 // Features are none.
 func (*Writer) Features() Features { return Features{} }
 
@@ -43,6 +46,9 @@ func (*Reader) Sets() ([]Set, error) { return nil, errors.ErrUnsupported }
 
 // Elements returns [errors.ErrUnsupported].
 func (*Reader) Elements(Set, func(Element) error) error { return errors.ErrUnsupported }
+
+// Ranges returns [errors.ErrUnsupported].
+func (*Reader) Ranges(Set) ([]Range, error) { return nil, errors.ErrUnsupported }
 
 // Get returns [errors.ErrUnsupported].
 func (*Reader) Get(Set, ...set.Key) ([]Element, error) { return nil, errors.ErrUnsupported }

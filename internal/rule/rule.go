@@ -48,6 +48,9 @@ type Set struct {
 	ID     set.ID
 	Layout set.Layout
 	Known  bool // the line had a TYPE; otherwise Layout is the kernel's to tell
+	// Interval: the set has ranges. It takes nothing but what is written out, and is
+	// Known.
+	Interval bool
 }
 
 // Names is one `name`, `names` or `resolve` line: patterns, and the services that

@@ -70,6 +70,19 @@ func (w *Written) Find(a netip.Addr) (services []set.Service, ok bool) {
 	return c.value, c.held
 }
 
+// Takes tells whether Sets[i], which is Known, gets a prefix of the rule's lines. An
+// address goes to the sets of addresses, where the rule has one of its family.
+func (r *Rule) Takes(i int, p netip.Prefix) bool {
+	in := r.Sets[i]
+	switch {
+	case p.Addr().Is6() != in.Layout.V6:
+		return false
+	case !in.Interval:
+		return p.IsSingleIP()
+	}
+	return !p.IsSingleIP() || !slices.ContainsFunc(r.Sets, func(s Set) bool { return !s.Interval && s.Layout.V6 == in.Layout.V6 })
+}
+
 // Ports tells whether the rule's lines open ports: all of them do, or none.
 func (r *Rule) Ports() bool {
 	all := r.openings()

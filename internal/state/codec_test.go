@@ -62,6 +62,9 @@ func drawSnapshot(t *rapid.T) Snapshot {
 			Layout: layout,
 		})
 	}
+	for range rapid.IntRange(0, 3).Draw(t, "intervals") {
+		s.Intervals = append(s.Intervals, Interval{Set: rapid.SampledFrom(s.Sets).Draw(t, "interval"), Rule: drawWord(t)})
+	}
 	for range rapid.IntRange(0, 4).Draw(t, "rules") {
 		s.Rules = append(s.Rules, Rule{drawWord(t), drawWord(t)})
 	}
@@ -131,15 +134,16 @@ func TestRoundTripLarge(t *testing.T) {
 
 func TestEncodeRefuses(t *testing.T) {
 	for name, spoil := range map[string]func(*Snapshot){
-		"a negative set":       func(s *Snapshot) { s.Bindings[1].Set = -1 },
-		"a set out of bounds":  func(s *Snapshot) { s.Bindings[1].Set = 1 },
-		"a key that is long":   func(s *Snapshot) { s.Bindings[1].Key, _ = set.KeyOf(make([]byte, 16)) },
-		"no key":               func(s *Snapshot) { s.Bindings[1].Key = set.Key{} },
-		"too many reasons":     func(s *Snapshot) { s.Bindings[1].Reasons = make([]Reason, MaxReasons+1) },
-		"an unknown origin":    func(s *Snapshot) { s.Bindings[1].Reasons[0].Origin = rule.Origins },
-		"too many bindings":    func(s *Snapshot) { s.Bindings = make([]Binding, MaxBindings+1) },
-		"an unknown family":    func(s *Snapshot) { s.Sets[0].ID.Family = 99 },
-		"a set without a name": func(s *Snapshot) { s.Sets[0].ID.Name = "" },
+		"a negative set":                 func(s *Snapshot) { s.Bindings[1].Set = -1 },
+		"a set out of bounds":            func(s *Snapshot) { s.Bindings[1].Set = 1 },
+		"a key that is long":             func(s *Snapshot) { s.Bindings[1].Key, _ = set.KeyOf(make([]byte, 16)) },
+		"no key":                         func(s *Snapshot) { s.Bindings[1].Key = set.Key{} },
+		"too many reasons":               func(s *Snapshot) { s.Bindings[1].Reasons = make([]Reason, MaxReasons+1) },
+		"an unknown origin":              func(s *Snapshot) { s.Bindings[1].Reasons[0].Origin = rule.Origins },
+		"too many bindings":              func(s *Snapshot) { s.Bindings = make([]Binding, MaxBindings+1) },
+		"an unknown family":              func(s *Snapshot) { s.Sets[0].ID.Family = 99 },
+		"a set without a name":           func(s *Snapshot) { s.Sets[0].ID.Name = "" },
+		"an interval set without a name": func(s *Snapshot) { s.Intervals = []Interval{{Rule: "web"}} },
 		"a layout that is none": func(s *Snapshot) {
 			s.Sets[0].Layout = set.Layout{Pair: true, Port: true}
 			s.Bindings = nil
@@ -156,19 +160,20 @@ func TestEncodeRefuses(t *testing.T) {
 // Files with a checksum that is right and a content that namewall never writes.
 func TestDecodeRefuses(t *testing.T) {
 	for name, spoil := range map[string]func(*payload){
-		"an unknown family":     func(p *payload) { p.Sets[0].Family = "inet4" },
-		"a name of no set":      func(p *payload) { p.Sets[0].Name = "web 4" },
-		"an unknown layout":     func(p *payload) { p.Sets[0].Layout = "ether_addr" },
-		"another layout":        func(p *payload) { p.Sets[0].Layout = "ipv6_addr" },
-		"no sets":               func(p *payload) { p.Sets = nil },
-		"a set out of bounds":   func(p *payload) { p.Set[1] = 1 },
-		"too few keys":          func(p *payload) { p.Keys = p.Keys[:len(p.Keys)-1] },
-		"too many keys":         func(p *payload) { p.Keys = append(p.Keys, 0) },
-		"too few bindings":      func(p *payload) { p.Set = p.Set[:1] },
-		"too few lives":         func(p *payload) { p.Left = p.Left[:1] },
-		"no numbers of reasons": func(p *payload) { p.Reasons = nil },
-		"more reasons":          func(p *payload) { p.Reasons[1]++ },
-		"fewer reasons":         func(p *payload) { p.Reasons[1]-- },
+		"an unknown family":            func(p *payload) { p.Sets[0].Family = "inet4" },
+		"a name of no set":             func(p *payload) { p.Sets[0].Name = "web 4" },
+		"an unknown layout":            func(p *payload) { p.Sets[0].Layout = "ether_addr" },
+		"an interval set that is none": func(p *payload) { p.Ranges = []rangesRow{{Set: setRow{Family: "inet", Table: "t", Name: "4"}}} },
+		"another layout":               func(p *payload) { p.Sets[0].Layout = "ipv6_addr" },
+		"no sets":                      func(p *payload) { p.Sets = nil },
+		"a set out of bounds":          func(p *payload) { p.Set[1] = 1 },
+		"too few keys":                 func(p *payload) { p.Keys = p.Keys[:len(p.Keys)-1] },
+		"too many keys":                func(p *payload) { p.Keys = append(p.Keys, 0) },
+		"too few bindings":             func(p *payload) { p.Set = p.Set[:1] },
+		"too few lives":                func(p *payload) { p.Left = p.Left[:1] },
+		"no numbers of reasons":        func(p *payload) { p.Reasons = nil },
+		"more reasons":                 func(p *payload) { p.Reasons[1]++ },
+		"fewer reasons":                func(p *payload) { p.Reasons[1]-- },
 		"many reasons": func(p *payload) {
 			p.Reasons[0] += MaxReasons
 			for _, column := range []*[]uint32{&p.Rule, &p.Name, &p.Chain, &p.Client} {
@@ -247,7 +252,7 @@ func TestDecodeIsStrict(t *testing.T) {
 	if _, err := decode(array(fields...)); err != nil {
 		t.Fatal(err)
 	}
-	const set, left = 3, 5 // fields of payload
+	const words, clients, set, keys, left = 3, 4, 5, 6, 7 // fields of payload
 	for name, b := range map[string][]byte{
 		"nothing":               {},
 		"null":                  {0xf6},
@@ -269,12 +274,12 @@ func TestDecodeIsStrict(t *testing.T) {
 		"an index of 64 bits":   with(set, "\x82\x00\x1b\x01\x00\x00\x00\x00\x00\x00\x00"),
 		"a life in floats":      with(left, "\x82\x01\xf9\x3c\x00"),
 		"a text for a number":   with(left, "\x82\x01\x611"),
-		"a text for words":      with(1, "\x82\x40\x611"),
-		"a client of 5 bytes":   with(2, "\x81\x45\x01\x02\x03\x04\x05"),
+		"a text for words":      with(words, "\x82\x40\x611"),
+		"a client of 5 bytes":   with(clients, "\x81\x45\x01\x02\x03\x04\x05"),
 		"deep nesting":          with(set, "\x82\x00\x81\x81\x81\x81\x81\x00"),
 		"four thousand million": with(set, "\x9a\xff\xff\xff\xff\x00"),
 		"more than an int":      with(set, "\x9b\xff\xff\xff\xff\xff\xff\xff\xff\x00"),
-		"a byte string of 2^63": with(4, "\x5b\x80\x00\x00\x00\x00\x00\x00\x00\x00"),
+		"a byte string of 2^63": with(keys, "\x5b\x80\x00\x00\x00\x00\x00\x00\x00\x00"),
 	} {
 		if s, err := decode(b); !errors.Is(err, ErrDamaged) {
 			t.Errorf("%s: %v, %v", name, s, err)

@@ -43,6 +43,13 @@ func (d *decoder) sets() error {
 		}
 		d.out.Sets[i] = s
 	}
+	for i := range d.in.Ranges {
+		s, err := d.in.Ranges[i].Set.parse()
+		if err != nil {
+			return damaged("%w", err)
+		}
+		d.out.Intervals = append(d.out.Intervals, Interval{Set: s, Rule: string(d.in.Ranges[i].Rule)})
+	}
 	for _, r := range d.in.Rules {
 		d.out.Rules = append(d.out.Rules, Rule{Name: string(r.Name), Revoke: string(r.Revoke)})
 	}

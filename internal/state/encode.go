@@ -26,6 +26,13 @@ func encode(s *Snapshot) ([]byte, error) {
 	for _, r := range s.Rules {
 		e.out.Rules = append(e.out.Rules, ruleRow{Name: cbor.ByteString(r.Name), Revoke: cbor.ByteString(r.Revoke)})
 	}
+	for _, in := range s.Intervals {
+		row, err := rowOf(&in.Set)
+		if err != nil {
+			return nil, err
+		}
+		e.out.Ranges = append(e.out.Ranges, rangesRow{Set: row, Rule: cbor.ByteString(in.Rule)})
+	}
 	for i := range s.Bindings {
 		if err := e.binding(s, &s.Bindings[i]); err != nil {
 			return nil, fmt.Errorf("binding %d: %w", i, err)
@@ -71,15 +78,19 @@ func newEncoder(s *Snapshot) *encoder {
 }
 
 func (e *encoder) set(s *Set) error {
+	row, err := rowOf(s)
+	e.out.Sets = append(e.out.Sets, row)
+	return err
+}
+
+// rowOf is the row of a set. It fails for one that can't be read back.
+func rowOf(s *Set) (setRow, error) {
 	row := setRow{
 		Family: s.ID.Family.String(), Table: s.ID.Table, Name: s.ID.Name,
 		Layout: s.Layout.String(),
 	}
-	if _, err := row.parse(); err != nil {
-		return err
-	}
-	e.out.Sets = append(e.out.Sets, row)
-	return nil
+	_, err := row.parse()
+	return row, err
 }
 
 func (e *encoder) binding(s *Snapshot, b *Binding) error {

@@ -35,6 +35,7 @@ func goldenSnapshot() (Snapshot, Instant, uint64) {
 		{set.ID{Family: set.Netdev, Table: "nd", Name: "unused"}, layout("ipv4_addr . ipv4_addr")},
 	}}
 	s.Rules = []Rule{{"web", "delete"}, {"odd", "kill"}}
+	s.Intervals = []Interval{{Set: Set{set.ID{Family: set.Inet, Table: "filter", Name: "nets"}, layout("ipv4_addr . inet_service")}, Rule: "odd"}}
 	www := Reason{
 		Rule: "web", Name: "www.example.com.", Chain: "www.example.com. > cdn.example.net.", Client: client4,
 		First: 90 * time.Second, Last: 1500 * time.Millisecond, Left: time.Hour + time.Millisecond,

@@ -63,7 +63,7 @@ func ruleOf(t testing.TB, s Snapshot) string {
 // expect is what has to be there of s after a save and a load with passed in
 // between: an independent account of encode, decode and age.
 func expect(s Snapshot, passed time.Duration) Snapshot {
-	e := Snapshot{Sets: s.Sets, Rules: s.Rules}
+	e := Snapshot{Sets: s.Sets, Rules: s.Rules, Intervals: s.Intervals}
 	ms := func(d time.Duration) time.Duration { return max(0, d).Truncate(time.Millisecond) }
 	ago := func(d time.Duration) time.Duration {
 		if d = ms(d); d > math.MaxInt64-passed {

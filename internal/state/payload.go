@@ -19,6 +19,7 @@ type payload struct {
 
 	Sets    []setRow
 	Rules   []ruleRow
+	Ranges  []rangesRow
 	Words   []cbor.ByteString // rules, names and chains, each once; bytes, as names are
 	Clients []netip.Addr      // each once; 4 or 16 bytes and the zone, none if invalid
 
@@ -41,6 +42,14 @@ type setRow struct {
 	_ struct{} `cbor:",toarray"`
 
 	Family, Table, Name, Layout string
+}
+
+// rangesRow is an interval set, and a rule that has ranges in it.
+type rangesRow struct {
+	_ struct{} `cbor:",toarray"`
+
+	Set  setRow
+	Rule cbor.ByteString
 }
 
 // ruleRow is a rule, with a choice in the Corefile's words.

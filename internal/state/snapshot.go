@@ -18,6 +18,16 @@ type Snapshot struct {
 	Sets     []Set
 	Rules    []Rule // those that reasons name
 	Bindings []Binding
+
+	// Intervals are the interval sets that ranges have been written into. Which these
+	// are, the sets themselves tell.
+	Intervals []Interval
+}
+
+// Interval is an interval set, with a rule that has written ranges into it.
+type Interval struct {
+	Set
+	Rule string
 }
 
 // Rule is a rule as it was when it gave reasons.

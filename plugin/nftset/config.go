@@ -7,6 +7,7 @@ import (
 
 	"github.com/namewall/namewall/internal/control"
 	"github.com/namewall/namewall/internal/rule"
+	"github.com/namewall/namewall/internal/set"
 )
 
 // Config is what one Corefile says about namewall, over all its server blocks.
@@ -129,11 +130,37 @@ func (cfg *Config) Lines(r *rule.Rule) rule.Lines { return cfg.sources[r.Name].l
 // SetPlace tells where r.Sets[i] stands.
 func (cfg *Config) SetPlace(r *rule.Rule, i int) Place { return cfg.sources[r.Name].setPlaces[i] }
 
+// oneKindEach checks that a set that several rules feed is either for ranges or for
+// addresses.
+func (cfg *Config) oneKindEach() error {
+	type use struct {
+		interval bool
+		place    Place
+	}
+	uses := make(map[set.ID]use)
+	for _, r := range cfg.Rules {
+		for i, s := range r.Sets {
+			place := cfg.SetPlace(r, i)
+			first, known := uses[s.ID]
+			if known && first.interval != s.Interval {
+				return place.Errorf("set '%s' is for ranges in one rule and for addresses in another (%s): a set with 'flags interval' needs 'interval' in each, and another none", s.ID, first.place)
+			}
+			if !known {
+				uses[s.ID] = use{s.Interval, place}
+			}
+		}
+	}
+	return nil
+}
+
 // finish applies the node's settings, which may stand anywhere in the Corefile,
 // to all rules. It is called once, after the last block has been parsed.
 func (cfg *Config) finish() error {
 	if cfg.Node.Place == (Place{}) {
 		cfg.Node.Control = control.DefaultPath()
+	}
+	if err := cfg.oneKindEach(); err != nil {
+		return err
 	}
 	for _, r := range cfg.Rules {
 		s := cfg.sources[r.Name]

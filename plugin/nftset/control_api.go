@@ -267,7 +267,7 @@ func element(e *gate.Entry, now time.Time) control.Element {
 		return &t
 	}
 	out := control.Element{
-		Set: e.Set.String(), Address: e.Addr.String(), Own: e.Own, Ending: e.Ending,
+		Set: e.Set.String(), Address: e.Span().String(), Own: e.Own, Ending: e.Ending,
 		Promised: after(e.Promised), Held: after(e.Held), Permanent: e.Permanent,
 	}
 	if e.Client.IsValid() {

@@ -241,7 +241,7 @@ var (
 
 // keyOf is an entry's key as nft has it.
 func keyOf(e *gate.Entry) string {
-	text := e.Addr.String()
+	text := e.Span().String()
 	if e.Layout.Pair {
 		text = e.Client.String() + " . " + text
 	}

@@ -22,7 +22,11 @@ func format(r *rule.Rule, lines rule.Lines) string {
 	fmt.Fprintf(&b, "%s %s {\n", directive, r.Name)
 	for _, s := range r.Sets {
 		if s.Known {
-			line("set", s.ID.String(), s.Layout.String())
+			words := []string{s.ID.String(), s.Layout.String()}
+			if s.Interval {
+				words = append(words, "interval")
+			}
+			line("set", words...)
 		} else {
 			line("set", s.ID.String())
 		}

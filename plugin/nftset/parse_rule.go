@@ -113,7 +113,7 @@ func (p *ruleParser) ports() []bool {
 	return all
 }
 
-// set reads FAMILY TABLE SET [TYPE].
+// set reads FAMILY TABLE SET [TYPE [interval]].
 func (p *ruleParser) set(args []string) error {
 	if len(args) < 3 {
 		return p.c.Errf("'set' needs FAMILY TABLE SET, such as 'set inet filter web4'")
@@ -125,9 +125,17 @@ func (p *ruleParser) set(args []string) error {
 	s := rule.Set{ID: id}
 	if len(args) > 3 {
 		s.Known = true
+		if last := len(args) - 1; args[last] == "interval" {
+			if s.Interval, args = true, args[:last]; last == 3 {
+				return p.c.Errf("set '%s' is for ranges and has no type: write it in front of 'interval', such as 'set %s ipv4_addr interval'", id, id)
+			}
+		}
 		if s.Layout, err = set.ParseLayout(strings.Join(args[3:], " ")); err != nil {
 			return p.c.Errf("%v", err)
 		}
+	}
+	if s.Interval && s.Layout.Pair {
+		return p.c.Errf("set '%s' is for ranges, and '%s' has the client in its key, who has asked: nobody asks for a range", id, s.Layout)
 	}
 	r := p.source.rule
 	for i, other := range r.Sets {

@@ -1,6 +1,7 @@
 package nftset
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -9,7 +10,7 @@ import (
 	"github.com/namewall/namewall/internal/set"
 )
 
-// static reads ADDRESS... [PROTO/PORT...].
+// static reads ADDRESS|PREFIX... [PROTO/PORT...].
 func (p *ruleParser) static(args []string) error {
 	var s rule.Static
 	for _, word := range args {
@@ -41,7 +42,7 @@ func (p *ruleParser) static(args []string) error {
 	return nil
 }
 
-// staticPrefix reads an address; none, if the word is a service.
+// staticPrefix reads a prefix, or an address; none, if the word is a service.
 func (p *ruleParser) staticPrefix(word string) (netip.Prefix, error) {
 	if host, _, slash := strings.Cut(word, "/"); slash && !strings.ContainsAny(host, ".:") {
 		return netip.Prefix{}, nil
@@ -52,8 +53,6 @@ func (p *ruleParser) staticPrefix(word string) (netip.Prefix, error) {
 		return prefix, err
 	case prefix.Addr().Is4In6():
 		return prefix, p.c.Errf("'%s' is IPv4 in IPv6's form, which no packet has: write it as IPv4, like %s", word, prefix.Addr().Unmap())
-	case !prefix.IsSingleIP():
-		return prefix, p.c.Errf("'%s' is a prefix: 'static' takes addresses, as a set of addresses can't hold it", word)
 	}
 	return prefix, nil
 }
@@ -94,6 +93,17 @@ type staticKey struct {
 // wholeStatic checks that everything written out has a set to go to.
 func (p *ruleParser) wholeStatic() error {
 	r := p.source.rule
+	if len(r.Names) > 0 && !slices.ContainsFunc(r.Sets, func(s rule.Set) bool { return !s.Interval }) {
+		return p.setPlaces[0].Errorf("rule %s has names, and no set for the addresses that they lead to, as those with 'interval' take static ones only: add a set without it", r.Name)
+	}
+	for i, s := range r.Sets {
+		if s.Interval && !slices.ContainsFunc(r.Statics, func(line rule.Static) bool {
+			return slices.ContainsFunc(line.Prefixes, func(prefix netip.Prefix) bool { return r.Takes(i, prefix) })
+		}) {
+			return p.setPlaces[i].Errorf("set '%s' takes static %s prefixes only, and rule %s has none: add a line such as 'static %s', or take the set out",
+				s.ID, family(s.Layout.V6), r.Name, choose(s.Layout.V6, "2001:db8::/32", "192.0.2.0/24"))
+		}
+	}
 	if len(r.Statics) == 0 {
 		return nil
 	}
@@ -105,11 +115,19 @@ func (p *ruleParser) wholeStatic() error {
 	}
 	for i, s := range r.Statics {
 		for _, prefix := range s.Prefixes {
-			v6 := prefix.Addr().Is6()
-			if !slices.ContainsFunc(r.Sets, func(s rule.Set) bool { return s.Layout.V6 == v6 }) {
-				return p.staticPlaces[i].Errorf("rule %s has no set for %s, of %s: add one, such as 'set inet filter %s%s %s'", r.Name,
-					rule.PrefixWord(prefix), family(v6), r.Name, choose(v6, "6", "4"), set.Layout{V6: v6, Proto: r.Ports(), Port: r.Ports()})
+			taken := false
+			for n := range r.Sets {
+				taken = taken || r.Takes(n, prefix)
 			}
+			if taken {
+				continue
+			}
+			v6 := prefix.Addr().Is6()
+			example := fmt.Sprintf("set inet filter %s%s %s", strings.ReplaceAll(r.Name, "-", "_"), choose(v6, "6", "4"), set.Layout{V6: v6, Proto: r.Ports(), Port: r.Ports()})
+			if prefix.IsSingleIP() {
+				return p.staticPlaces[i].Errorf("rule %s has no set for %s, of %s: add one, such as '%s'", r.Name, rule.PrefixWord(prefix), family(v6), example)
+			}
+			return p.staticPlaces[i].Errorf("rule %s has no set for the %s prefix %s: add one with 'flags interval', such as '%s interval'", r.Name, family(v6), prefix, example)
 		}
 	}
 	return nil
