@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/namewall/namewall/internal/control"
+	"github.com/namewall/namewall/internal/rule"
 )
 
 func watchCommand() *cobra.Command {
@@ -65,6 +66,9 @@ func show(w io.Writer, e *control.Event, line []byte, asJSON bool) error {
 // eventText is what an event says, in a line.
 func eventText(e *control.Event) string {
 	name := strings.TrimSuffix(e.Name, ".")
+	if e.Origin == rule.ByLine.String() {
+		name = "static"
+	}
 	switch e.Kind {
 	case control.EventAdmitted, control.EventExtended:
 		text := fmt.Sprintf("%s (rule %s): %s in %s", name, e.Rule, addressed(e), e.Set)

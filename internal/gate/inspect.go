@@ -94,7 +94,7 @@ func (g *Gate) Entries(f Filter, most int) (found []Entry, more bool) {
 		return true
 	})
 	for _, ks := range g.known() {
-		for _, e := range ks.entries() {
+		for _, e := range ks.entries(now) {
 			if more || !f.choosesEntry(&e) {
 				continue
 			}

@@ -100,7 +100,7 @@ func (k *keeper) spare(flows []conntrack.Flow) []conntrack.Flow {
 // outsideRanges leaves out what interval sets let through.
 func (k *keeper) outsideRanges(flows []conntrack.Flow) []conntrack.Flow {
 	for _, ks := range k.known() {
-		for _, e := range ks.entries() {
+		for _, e := range ks.entries(k.now()) {
 			if !e.Permanent {
 				continue // nothing is known of the set
 			}

@@ -51,7 +51,8 @@ type openSpan struct {
 	service set.Service
 	span    set.Span
 	rules   []string
-	own     bool // nothing of it is held by others
+	own     bool   // nothing of it is held by others
+	since   moment // when it was first there, as far as this process knows
 }
 
 // triesMax is how often it is tried at once to write a set that others change
@@ -128,6 +129,13 @@ func (k *keeper) tended(ks *kernelSet, before *setState, info nft.Set, p *plan, 
 	if last != nil && slices.Equal(last.gifts, p.open.gifts) {
 		ks.healed.Add(int64(len(p.add)))
 	}
+	for n := range p.open.spans {
+		s := &p.open.spans[n]
+		if s.since = now; last.has(*s) {
+			at, _ := last.find(s.service, s.span.First)
+			s.since = last.spans[at].since
+		}
+	}
 	if last == nil || !slices.Equal(last.gifts, p.open.gifts) {
 		k.promised.Store(true) // the state file is to tell of it, also if all was there
 	}
@@ -142,7 +150,11 @@ func (k *keeper) tended(ks *kernelSet, before *setState, info nft.Set, p *plan, 
 	ks.become(before, setState{layout: info.Layout, known: true, epoch: ks.reading, handle: info.Handle, size: info.Size})
 	for _, e := range p.ended {
 		ks.revoked.Add(1)
-		entry := ks.entry(e.openSpan)
+		if e.since = now; last.has(e.openSpan) {
+			at, _ := last.find(e.service, e.span.First)
+			e.since = last.spans[at].since
+		}
+		entry := ks.entry(e.openSpan, now)
 		k.past.add(pastEnd{entry: entry, at: now, how: Revoked})
 		k.tellOfRange(Gone, entry)
 		if e.revoke == rule.RevokeKill {
@@ -152,7 +164,7 @@ func (k *keeper) tended(ks *kernelSet, before *setState, info nft.Set, p *plan, 
 	if k.stage.watched() {
 		for _, s := range p.open.spans {
 			if !last.has(s) {
-				k.tellOfRange(Admitted, ks.entry(s))
+				k.tellOfRange(Admitted, ks.entry(s, now))
 			}
 		}
 	}
@@ -224,23 +236,23 @@ func keyServices(services []set.Service, l set.Layout) []set.Service {
 }
 
 // entry is a span of a set for somebody who looks.
-func (ks *kernelSet) entry(s openSpan) Entry {
+func (ks *kernelSet) entry(s openSpan, now moment) Entry {
 	st := ks.state.Load()
 	e := Entry{Set: ks.id, Layout: st.layout, Addr: s.span.First, Last: s.span.Last, Service: s.service, Own: s.own, Permanent: st.err == nil}
 	for _, name := range s.rules {
-		e.Reasons = append(e.Reasons, Why{Rule: name, Origin: rule.ByLine})
+		e.Reasons = append(e.Reasons, Why{Rule: name, Origin: rule.ByLine, First: now - s.since})
 	}
 	return e
 }
 
 // entries are all of a set's; none if it isn't an interval set.
-func (ks *kernelSet) entries() (all []Entry) {
+func (ks *kernelSet) entries(now moment) (all []Entry) {
 	if ks.ranges == nil {
 		return nil
 	}
 	if o := ks.ranges.open.Load(); o != nil {
 		for _, s := range o.spans {
-			all = append(all, ks.entry(s))
+			all = append(all, ks.entry(s, now))
 		}
 	}
 	return all

@@ -128,7 +128,7 @@ func (p *plan) service(s set.Service, want, own []set.Span, foreign []box, befor
 			continue
 		}
 		left[o] = true
-		p.ended = append(p.ended, ended{openSpan{s, o, givers, true}, revoke, gone})
+		p.ended = append(p.ended, ended{openSpan{service: s, span: o, rules: givers, own: true}, revoke, gone})
 	}
 	missing := set.Subtract(want, slices.Concat(others, theirs))
 	for _, m := range missing {

@@ -83,7 +83,7 @@ func TestRangesAreThereFromTheStart(t *testing.T) {
 			t.Errorf("there are %s", got)
 		}
 		found, _ := b.gate.Entries(Filter{Addr: netip.MustParseAddr("192.168.1.7")}, 10)
-		if len(found) != 1 || !found[0].Permanent || !found[0].Own || len(found[0].Reasons) != 2 || found[0].Span().String() != "192.168.0.0/15" {
+		if len(found) != 1 || !found[0].Permanent || !found[0].Own || len(found[0].Reasons) != 2 || found[0].Span().String() != "192.168.0.0/15" || found[0].Reasons[0].First != 0 {
 			t.Errorf("known of it: %+v", found)
 		}
 		if s := b.gate.Stats().Sets; len(s) != 1 || s[0].Used != 3 || !s[0].Ready {
@@ -96,6 +96,14 @@ func TestRangesAreThereFromTheStart(t *testing.T) {
 		time.Sleep(time.Hour)
 		if n := k.commitsSoFar() - commits; n != 0 {
 			t.Errorf("%d writes in an hour", n)
+		}
+		found, _ = b.gate.Entries(Filter{Set: nets4, Rule: "other"}, 10)
+		if len(found) != 1 || found[0].Reasons[0].First != time.Hour {
+			t.Errorf("an hour later: %+v", found)
+		}
+		b.load(fixed("vpn", "203.0.113.0/24"))
+		if got := k.spans(); got != "10.0.0.0/8* 192.168.0.0/15* 198.51.100.1* 203.0.113.0/24*" {
+			t.Errorf("with another configuration there are %s", got)
 		}
 	})
 }

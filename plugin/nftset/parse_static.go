@@ -10,6 +10,10 @@ import (
 	"github.com/namewall/namewall/internal/set"
 )
 
+// staticMax bounds what a rule writes out: each address or prefix for each service is
+// an element. A list that is longer is no longer an administrator's.
+const staticMax = 100_000
+
 // static reads ADDRESS|PREFIX... [PROTO/PORT...].
 func (p *ruleParser) static(args []string) error {
 	var s rule.Static
@@ -67,13 +71,17 @@ func (p *ruleParser) repeated(s rule.Static) error {
 		if slices.Contains(services[:i], service) {
 			return p.c.Errf("'%s' stands twice in this line", service)
 		}
-		for k, prefix := range s.Prefixes {
-			if slices.Contains(s.Prefixes[:k], prefix) {
-				return p.c.Errf("'%s' stands twice in this line", rule.PrefixWord(prefix))
-			}
+		for _, prefix := range s.Prefixes {
 			key := staticKey{prefix, service}
-			if first, known := p.statics[key]; known {
+			first, known := p.statics[key]
+			switch {
+			case known && first == placeOf(p.c):
+				return p.c.Errf("'%s' stands twice in this line", rule.PrefixWord(prefix))
+			case known:
 				return p.c.Errf("'%s' already stands at %s: take it out of one of the lines", rule.PrefixWord(prefix), first)
+			}
+			if len(p.statics) == staticMax {
+				return p.c.Errf("rule %s writes out more than %d elements, counting each address and prefix for each service: join the prefixes, or put the list into the ruleset", p.source.rule.Name, staticMax)
 			}
 			if p.statics == nil {
 				p.statics = make(map[staticKey]Place)

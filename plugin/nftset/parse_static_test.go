@@ -41,6 +41,25 @@ func TestStatic(t *testing.T) {
 	}
 }
 
+func TestStaticMax(t *testing.T) {
+	var lines []string
+	for n := range staticMax/1000 + 1 {
+		line := "static"
+		for k := range 1000 {
+			at := n*1000 + k
+			line += " " + netip.AddrFrom4([4]byte{10, byte(at >> 16), byte(at >> 8), byte(at)}).String()
+		}
+		lines = append(lines, line)
+	}
+	_, err := parseText(t, written([]string{"ipv4_addr"}, lines...))
+	if err == nil || !strings.Contains(err.Error(), "Testfile:103 ") || !strings.Contains(err.Error(), "more than 100000 elements") {
+		t.Errorf("%.200v", err)
+	}
+	if _, err := parseText(t, written([]string{"ipv4_addr"}, lines[1:]...)); err != nil {
+		t.Errorf("%.200v", err)
+	}
+}
+
 // Prefixes, and addresses that have no other set, go to those with 'interval'.
 func TestStaticPrefixes(t *testing.T) {
 	cfg := mustParse(t, written([]string{"ipv4_addr", "ipv4_addr interval", "ipv6_addr interval"}, "static 10.0.0.0/8 192.0.2.1 2001:db8::1 fd00::/8"))
