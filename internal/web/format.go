@@ -29,6 +29,7 @@ var functions = template.FuncMap{
 	"kind":    func(kind string) string { return strings.ReplaceAll(kind, " ", "-") },
 	"path":    path,
 	"key":     key,
+	"ranged":  func(addr string) bool { return strings.ContainsAny(addr, "/-") }, // nobody asks why of one
 	"asking":  asking,
 	"counts":  counts,
 	"used":    used,

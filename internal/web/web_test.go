@@ -23,13 +23,13 @@ const hostile = `"><img src=x onerror=alert(1)>` + "\u202e"
 // for anything else than to tell.
 func fake(t *testing.T) http.Handler {
 	now := time.Now()
-	reasons := []control.Reason{{Rule: hostile, Name: hostile, Client: hostile}, {Rule: hostile, Name: hostile, Chain: []string{hostile, hostile}}, {Rule: hostile}}
+	reasons := []control.Reason{{Rule: hostile, Name: hostile, Client: hostile}, {Rule: hostile, Name: hostile, Chain: []string{hostile, hostile}}, {Rule: hostile}, {Rule: hostile, Origin: "static"}, {Rule: hostile, Origin: "hand"}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
 		control.Reply(w, control.Status{
-			Version: hostile, Started: now,
+			Version: hostile, Started: now, Problems: []string{hostile},
 			Rules: []control.Rule{
-				{Name: hostile, Mode: hostile, Sets: []string{hostile, hostile}, Problems: []string{hostile}, Resolve: map[string]int{hostile: 1}},
+				{Name: hostile, Mode: hostile, Sets: []string{hostile, hostile}, Problems: []string{hostile}, Static: 3, Resolve: map[string]int{hostile: 1}},
 				{Name: hostile, Mode: "feed", Braked: true},
 			},
 			Sets: []control.Set{

@@ -235,8 +235,11 @@ func nameOf(word string) (string, error) {
 		}
 		return dns.Fqdn(p.String()), nil
 	}
+	if _, bad := netip.ParsePrefix(word); bad == nil {
+		return "", fmt.Errorf("'%s' is a prefix: ask about one address", word)
+	}
 	var wire [256]byte // the longest name has 255 (RFC 1035 section 2.3.4)
-	if _, bad := dns.PackDomainName(dns.Fqdn(word), wire[:], 0, nil, false); bad != nil {
+	if _, bad := dns.PackDomainName(dns.Fqdn(word), wire[:], 0, nil, false); word == "" || bad != nil {
 		return "", err
 	}
 	name, _, bad := dns.UnpackDomainName(wire[:], 0)
