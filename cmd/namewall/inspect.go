@@ -134,6 +134,9 @@ func inspectUse(s *section, r *rule.Rule, i int, got nft.Set) {
 	case got.Count*100 >= int(got.Size)*fullPercent:
 		s.add(warning, "set %s holds %d elements of %d: give it a larger size", got.ID, got.Count, got.Size)
 	}
+	if got.Merge {
+		s.add(warning, "set %s has 'auto-merge': nft makes one element of yours and namewall's, of which neither can be taken out alone; declare it without", got.ID)
+	}
 	if got.Default == 0 && !got.Interval {
 		s.add(note, "set %s has no default timeout: an element that is added by hand without one stays for ever", got.ID)
 	}

@@ -2,6 +2,7 @@ package nft
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/namewall/namewall/internal/set"
@@ -43,6 +44,8 @@ func decodeSet(m message) (Set, error) {
 			if desc.err != nil {
 				return Set{}, desc.err
 			}
+		case unix.NFTA_SET_USERDATA:
+			s.Merge = merges(a.val)
 		case attrSetCount:
 			s.Count = int(a.uint32())
 		}
@@ -56,6 +59,24 @@ func decodeSet(m message) (Set, error) {
 	s.Timeout = flags&unix.NFT_SET_TIMEOUT != 0
 	s.Dynamic = flags&unix.NFT_SET_EVAL != 0
 	return s, a.err
+}
+
+// merges tells whether what nft(8) keeps with a set says auto-merge: entries of type,
+// length and value, of which that is the one of type NFTNL_UDATA_SET_MERGE_ELEMENTS.
+func merges(userdata []byte) bool {
+	const mergeElements = 2
+	for len(userdata) >= 2 {
+		typ, n := userdata[0], int(userdata[1])
+		userdata = userdata[2:]
+		if n > len(userdata) {
+			return false
+		}
+		if typ == mergeElements {
+			return slices.ContainsFunc(userdata[:n], func(b byte) bool { return b != 0 })
+		}
+		userdata = userdata[n:]
+	}
+	return false
 }
 
 // elements is a message about elements of one set (NFT_MSG_NEWSETELEM and

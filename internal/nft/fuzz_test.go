@@ -5,6 +5,7 @@ package nft
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -20,6 +21,15 @@ func seed(f *testing.F) {
 	f.Add(doneReply(1, unix.EINTR))
 	f.Add(explained(2, unix.EINVAL, true))
 	f.Add(explained(2, unix.EINVAL, false))
+	for _, l := range []set.Layout{{}, {Port: true}} { // a start and an end, or one with two keys
+		var e encoder
+		at := e.setElems(unix.NFT_MSG_NEWSETELEM, 0, 1, web4)
+		one := Range{First: l.Key(netip.Addr{}, netip.MustParseAddr("192.0.2.0"), set.Service{}), Last: l.Key(netip.Addr{}, netip.MustParseAddr("192.0.2.255"), set.Service{})}
+		e.rangeElems(&one, l, true)
+		e.close(at)
+		e.end()
+		f.Add(e.buf)
+	}
 	files, err := filepath.Glob(captures + "/*")
 	if err != nil || len(files) == 0 {
 		f.Fatalf("no captures in %s: %v", captures, err)

@@ -118,6 +118,7 @@ type Set struct {
 	Dynamic  bool // rules may change it from the packet path
 	Constant bool // can't be changed once a rule uses it
 	Map      bool // elements carry data
+	Merge    bool // nft(8) makes one element of those that overlap or touch (auto-merge)
 
 	anonymous bool // part of a rule, without a name of its own
 

@@ -344,6 +344,9 @@ func TestUsableForRanges(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if s.Merge != strings.Contains(declaration, "auto-merge") {
+			t.Errorf("%s: merges %v", declaration, s.Merge)
+		}
 		err = s.UsableForRanges()
 		if want == "" && err != nil || want != "" && (!errors.Is(err, ErrUnusable) || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v, want %q", declaration, err, want)

@@ -38,7 +38,7 @@ func TestSets(t *testing.T) {
 			Timeout: true, Default: 90 * time.Minute, Size: 1000, Count: 1},
 		{ID: id("typed"), KeyType: "ipv4_addr . ipv4_addr . inet_proto . inet_service", Known: true,
 			Layout: set.Layout{Pair: true, Proto: true, Port: true}, Timeout: true},
-		{ID: id("ranges"), KeyType: "ipv4_addr", Known: true, Interval: true},
+		{ID: id("ranges"), KeyType: "ipv4_addr", Known: true, Interval: true, Merge: true},
 		{ID: id("moving"), KeyType: "ipv4_addr", Known: true, Timeout: true, Dynamic: true, Size: 100},
 		{ID: id("fixed"), KeyType: "inet_service", Constant: true},
 		{ID: id("names"), KeyType: "ifname . mark", Timeout: true},
