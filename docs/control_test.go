@@ -31,7 +31,7 @@ func TestControlAPI(t *testing.T) {
 		control.Status{}, control.Rule{}, control.Set{}, control.Heal{}, control.Budget{}, control.Elements{}, control.Element{},
 		control.Reason{}, control.Mode{}, control.Why{}, control.Finding{}, control.Event{}, control.Problem{},
 		control.Drops{}, control.Drop{},
-		control.Test{}, control.Tested{}, control.TestedRule{}, control.TestedAddress{}, control.Step{}, control.Gets{}, control.EDE{},
+		control.Top{}, control.Busy{}, control.Test{}, control.Tested{}, control.TestedRule{}, control.TestedAddress{}, control.Step{}, control.Gets{}, control.EDE{},
 	} {
 		typ := reflect.TypeOf(shape)
 		for f := range typ.Fields() {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -50,7 +49,7 @@ func columns(rows [][]string) []string {
 			if i == len(width) {
 				width = append(width, 0)
 			}
-			width[i] = max(width[i], len(cell))
+			width[i] = max(width[i], length(cell))
 		}
 	}
 	lines := make([]string, len(rows))
@@ -58,7 +57,7 @@ func columns(rows [][]string) []string {
 		var b strings.Builder
 		for i, cell := range row {
 			if i < len(row)-1 {
-				fmt.Fprintf(&b, "%-*s  ", width[i], cell)
+				b.WriteString(cell + strings.Repeat(" ", width[i]-length(cell)+2))
 			} else {
 				b.WriteString(cell)
 			}

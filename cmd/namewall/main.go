@@ -9,6 +9,7 @@
 //	namewall test       try what would become of an answer
 //	namewall list       list what it holds in its sets, and why
 //	namewall watch      show what it does, as it does it
+//	namewall top        show its busiest names, rules and clients
 //	namewall mode       hold its rules to feeding, or let them enforce again
 //	namewall check      compare a Corefile with the kernel's sets
 //	namewall nft        print the sets that a Corefile needs
@@ -110,6 +111,7 @@ func rootCommand() *cobra.Command {
 		testCommand(),
 		listCommand(),
 		watchCommand(),
+		topCommand(),
 		modeCommand(),
 		checkCommand(),
 		nftCommand(),

@@ -93,6 +93,32 @@ type Reason struct {
 	Until  time.Time `json:"until"` // for how long it alone keeps the element
 }
 
+// Top is what GET /v1/top tells: who had the most answers under rules of late. Its
+// parameters are limit and by.
+type Top struct {
+	Since       time.Time `json:"since"`
+	Seconds     float64   `json:"seconds"` // from then until now
+	Answers     uint64    `json:"answers"`
+	NotCounted  uint64    `json:"not_counted"` // since the start of the process, as others were being counted
+	Refused     uint64    `json:"refused"`     // of which something was refused
+	Held        uint64    `json:"held"`        // that waited for the kernel
+	HeldSeconds float64   `json:"held_seconds"`
+	LongestHeld float64   `json:"longest_held_seconds"`
+	Names       []Busy    `json:"names"`
+	Rules       []Busy    `json:"rules"`
+	Clients     []Busy    `json:"clients"`
+}
+
+// Busy is one name, rule or client.
+type Busy struct {
+	Name    string  `json:"name"`
+	Answers uint64  `json:"answers"`        // not less than there were
+	Over    uint64  `json:"over,omitempty"` // and too many by so many at most
+	Refused uint64  `json:"refused,omitempty"`
+	Held    float64 `json:"held_seconds,omitempty"`
+	Longest float64 `json:"longest_held_seconds,omitempty"`
+}
+
 // Mode is the body of POST /v1/mode: whether a rule, or all of them if it names none,
 // is held to feeding, or let enforce again as the Corefile has it.
 type Mode struct {

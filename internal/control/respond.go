@@ -16,8 +16,8 @@ func Refuse(w http.ResponseWriter, err error) {
 	reply(w, http.StatusBadRequest, Problem{Error: err.Error()})
 }
 
-// Busy says why there is no answer now, and that there may be one soon.
-func Busy(w http.ResponseWriter, err error) {
+// TooMany says why there is no answer now, and that there may be one soon.
+func TooMany(w http.ResponseWriter, err error) {
 	reply(w, http.StatusServiceUnavailable, Problem{Error: err.Error()})
 }
 

@@ -15,6 +15,7 @@ import (
 // for to the end still goes on.
 func (i *Instance) Admit(ctx context.Context, q *Question) {
 	now := i.gate.now()
+	q.Began = now
 	q.braked = i.gate.brake.rules.Load()
 	for n := range q.Matches {
 		if r := q.Matches[n].Rule; !q.feeds(r) {

@@ -29,6 +29,8 @@ type Question struct {
 
 	// What Admit tells:
 
+	// Began is when it was called, on the gate's clock.
+	Began time.Duration
 	// Fates has the fate of each of Walk.Addrs: what became of it if Enforced,
 	// otherwise what would have.
 	Fates []Fate

@@ -93,6 +93,7 @@ func newAPI(p *process) http.Handler {
 	mux.HandleFunc("GET "+control.Version+"/why", a.why)
 	mux.HandleFunc("GET "+control.Version+"/drops", a.drops)
 	mux.HandleFunc("GET "+control.Version+"/test", a.test)
+	mux.HandleFunc("GET "+control.Version+"/top", a.top)
 	mux.HandleFunc("GET "+control.Version+"/events", a.events)
 	mux.HandleFunc("POST "+control.Version+"/mode", a.mode)
 	mux.HandleFunc("/", control.NotFound)
@@ -156,7 +157,7 @@ func (a *api) elements(w http.ResponseWriter, r *http.Request) {
 	}
 	if most > elementsUsual {
 		if !a.lists.enter() {
-			control.Busy(w, fmt.Errorf("%d long lists are being read already: ask again later, or for at most %d elements", listsMax, elementsUsual))
+			control.TooMany(w, fmt.Errorf("%d long lists are being read already: ask again later, or for at most %d elements", listsMax, elementsUsual))
 			return
 		}
 		defer a.lists.leave()

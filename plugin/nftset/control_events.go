@@ -33,7 +33,7 @@ func (a *api) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !a.watchers.enter() {
-		control.Busy(w, fmt.Errorf("%d clients watch already, and that is the most", watchersMax))
+		control.TooMany(w, fmt.Errorf("%d clients watch already, and that is the most", watchersMax))
 		return
 	}
 	defer a.watchers.leave()

@@ -87,6 +87,7 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 		var o outcome
 		out, o = q.admit(ctx, block, x.msg, client)
 		h.count.answer(ctx, q, o)
+		h.ready.Load().busy.note(q, o)
 		if o != whole {
 			now := time.Now()
 			h.refused.note(q, now)

@@ -26,6 +26,7 @@ type process struct {
 	resolver *resolve.Resolver
 	notices  *notices
 	recent   recent
+	busy     busy
 	drops    *dropped
 	serving  atomic.Pointer[instance] // what questions are answered by; nil: nothing yet
 }
