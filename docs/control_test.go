@@ -44,7 +44,7 @@ func TestControlAPI(t *testing.T) {
 	for _, cause := range []string{
 		control.OutcomeNoRules, control.OutcomeNoMatch, control.OutcomeNoAnswer, control.OutcomeUntouched,
 		control.CauseMatches, control.CauseExcepted, control.CauseNoRule, control.CauseNotReady, control.CauseNeverAsked,
-		control.CauseExpired, control.CauseRevoked, control.CauseSetLost, control.CauseRefusable,
+		control.CauseExpired, control.CauseRevoked, control.CauseSetLost, control.CauseRefusable, control.CauseElsewhere,
 		control.CauseTold, control.CauseDropped, control.CauseInSet, control.CauseOtherService,
 	} {
 		if !strings.Contains(page, "`"+cause+"`") {

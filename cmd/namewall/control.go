@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,30 +38,3 @@ func (a *asking) print(w io.Writer, answer any, text func(io.Writer)) error {
 
 // span is a duration as people say it.
 func span(d time.Duration) string { return control.Span(d) }
-
-// columns pads the cells of rows, but for the last of each, to the width of their
-// column.
-func columns(rows [][]string) []string {
-	var width []int
-	for _, row := range rows {
-		for i, cell := range row[:max(0, len(row)-1)] {
-			if i == len(width) {
-				width = append(width, 0)
-			}
-			width[i] = max(width[i], length(cell))
-		}
-	}
-	lines := make([]string, len(rows))
-	for n, row := range rows {
-		var b strings.Builder
-		for i, cell := range row {
-			if i < len(row)-1 {
-				b.WriteString(cell + strings.Repeat(" ", width[i]-length(cell)+2))
-			} else {
-				b.WriteString(cell)
-			}
-		}
-		lines[n] = strings.TrimRight(b.String(), " ")
-	}
-	return lines
-}

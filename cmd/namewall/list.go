@@ -77,9 +77,7 @@ func printElements(w io.Writer, found *control.Elements, now time.Time) {
 
 func printSet(w io.Writer, name string, rows [][]string) {
 	fmt.Fprintln(w, name)
-	for _, line := range columns(rows) {
-		fmt.Fprintf(w, "  %s\n", line)
-	}
+	table(w, "  ", rows)
 }
 
 // key is an element as nft has it.

@@ -130,7 +130,5 @@ func setState(s *control.Set, now time.Time) string {
 
 func printTable(w io.Writer, rows [][]string) {
 	fmt.Fprintln(w)
-	for _, line := range columns(rows) {
-		fmt.Fprintln(w, line)
-	}
+	table(w, "", rows)
 }

@@ -89,12 +89,12 @@ func printWhy(w io.Writer, subject string, why *control.Why, now time.Time) {
 	fmt.Fprintf(w, "%s %s\n", subject, state)
 	for i := range why.Elements {
 		e := &why.Elements[i]
-		fmt.Fprintf(w, "  %s in %s, %s left\n", key(e), e.Set, left(e, now))
+		fold(w, "  ", "    ", fmt.Sprintf("%s in %s, %s", key(e), e.Set, deadlines(e, now)))
 		for _, r := range e.Reasons {
-			fmt.Fprintf(w, "    %s\n", reason(&r, now))
+			fold(w, "    ", "      ", reason(&r, now))
 		}
 		if len(e.Reasons) == 0 {
-			fmt.Fprintln(w, "    of unknown origin: it was there before namewall started, or somebody else put it there")
+			fold(w, "    ", "      ", "of unknown origin: it was there before namewall started, or somebody else put it there")
 		}
 	}
 	for _, f := range why.Findings {
@@ -102,8 +102,30 @@ func printWhy(w io.Writer, subject string, why *control.Why, now time.Time) {
 		if f.At != nil {
 			at = fmt.Sprintf("%s ago: ", span(now.Sub(*f.At)))
 		}
-		fmt.Fprintf(w, "  %s%s\n", at, f.Text)
+		fold(w, "  ", "    ", at+f.Text)
 	}
+}
+
+// deadlines is for how long an element is promised and held, and what it has let
+// through.
+func deadlines(e *control.Element, now time.Time) string {
+	text := left(e, now) + " left"
+	switch {
+	case e.Permanent:
+		text = "permanent"
+	case e.Held == nil:
+		text = "missing: the kernel doesn't have it"
+	}
+	if e.Promised != nil {
+		text += ", promised for " + span(e.Promised.Sub(now))
+	}
+	if e.Packets != nil && e.Bytes != nil {
+		text += fmt.Sprintf(", %d packets of %d bytes", *e.Packets, *e.Bytes)
+	}
+	if e.Ending {
+		text += ", being revoked"
+	}
+	return text
 }
 
 // reason is why an element is there, in a line.
@@ -113,11 +135,7 @@ func reason(r *control.Reason, now time.Time) string {
 	}
 	text := "more names"
 	if len(r.Chain) > 0 {
-		var chain []string
-		for _, name := range r.Chain {
-			chain = append(chain, strings.TrimSuffix(name, "."))
-		}
-		text = strings.Join(chain, " > ")
+		text = chain(r.Chain)
 	} else if r.Name != "" {
 		text = strings.TrimSuffix(r.Name, ".")
 	}
@@ -125,5 +143,9 @@ func reason(r *control.Reason, now time.Time) string {
 	if r.Client != "" {
 		text += " by " + r.Client
 	}
-	return text + fmt.Sprintf(", first %s ago", span(now.Sub(r.First)))
+	text += fmt.Sprintf(", first %s ago", span(now.Sub(r.First)))
+	if r.TTL > 0 {
+		text += fmt.Sprintf(", TTL %d s", r.TTL)
+	}
+	return text
 }

@@ -76,6 +76,8 @@ type Element struct {
 	Promised  *time.Time `json:"promised_until,omitempty"` // null: nobody was promised it
 	Held      *time.Time `json:"held_until,omitempty"`     // by the kernel; null: it isn't there, or is permanent
 	Permanent bool       `json:"permanent,omitempty"`
+	Packets   *uint64    `json:"packets,omitempty"` // why: that the set has counted since the element was written
+	Bytes     *uint64    `json:"bytes,omitempty"`
 	Own       bool       `json:"own"`              // written by namewall, and not made longer by others since
 	Ending    bool       `json:"ending,omitempty"` // it is being revoked
 	Reasons   []Reason   `json:"reasons,omitempty"`
@@ -90,7 +92,8 @@ type Reason struct {
 	Client string    `json:"client,omitempty"`
 	First  time.Time `json:"first_asked"`
 	Last   time.Time `json:"last_asked"`
-	Until  time.Time `json:"until"` // for how long it alone keeps the element
+	Until  time.Time `json:"until"`         // for how long it alone keeps the element
+	TTL    int       `json:"ttl,omitempty"` // of the last answer, in seconds, at most the rule's longest; 0: not known
 }
 
 // Top is what GET /v1/top tells: who had the most answers under rules of late. Its
@@ -156,6 +159,7 @@ const (
 	CauseMatches    = "matches"     // the name falls under a rule
 	CauseExcepted   = "excepted"    // a rule excepts the name
 	CauseNoRule     = "no_rule"     // it falls under none
+	CauseElsewhere  = "elsewhere"   // a server block without its rule answers it
 	CauseNotReady   = "not_ready"   // a set of the rule can't be fed
 	CauseNeverAsked = "never_asked" // nobody was ever given it, as far as is remembered
 	CauseExpired    = "expired"     // its time was over

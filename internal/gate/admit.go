@@ -185,7 +185,7 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	covered := held >= need
 	if covered && !ends {
 		b.until = max(b.until, min(need, held))
-		if b.touch(r.Name, name, q.Client, heard, need) {
+		if b.touch(r.Name, name, q.Client, heard, need, gr.lives.ttl) {
 			q.stepIn(gr, now, held, 0)
 			return Promised, true
 		}
@@ -225,8 +225,8 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 			return fate, true
 		}
 	}
-	if !b.touch(r.Name, name, q.Client, heard, alone) {
-		b.because(reason{subject: subject, chain: q.chain(name), client: q.Client, first: heard, last: heard, until: alone})
+	if !b.touch(r.Name, name, q.Client, heard, alone, gr.lives.ttl) {
+		b.because(reason{subject: subject, chain: q.chain(name), client: q.Client, first: heard, last: heard, until: alone, ttl: gr.lives.ttl})
 	}
 	if covered {
 		b.until = max(b.until, min(need, held))

@@ -48,7 +48,7 @@ type Kernel interface {
 }
 
 // Session is one open connection to the kernel. Commit is called from one
-// goroutine, Set, Elements and Get from another.
+// goroutine, Set, Elements and Get by any, one after the other.
 type Session interface {
 	// Commit writes ops in one batch, acknowledged when it returns. An op that
 	// the kernel refused has its Err set, and costs only itself. The returned
@@ -269,6 +269,7 @@ const (
 type lives struct {
 	needed  time.Duration // what must be left
 	written time.Duration // what is written when a commit is due
+	ttl     time.Duration
 }
 
 // unless is what is written, nothing if the key is covered.
@@ -280,5 +281,5 @@ func (l lives) unless(covered bool) time.Duration {
 }
 
 func livesOf(l rule.Lifetime, ttl time.Duration) lives {
-	return lives{needed: l.Needed(ttl), written: l.Written(ttl)}
+	return lives{needed: l.Needed(ttl), written: l.Written(ttl), ttl: min(ttl, l.Max)}
 }

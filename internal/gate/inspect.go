@@ -22,6 +22,7 @@ type Entry struct {
 	Promised  time.Duration // for how long it is promised; 0: it isn't
 	Held      time.Duration // for how long the kernel holds it; 0: it doesn't
 	Permanent bool          // it holds it for ever
+	Traffic   *Traffic      // set by Live; nil: the set doesn't count, or it isn't known
 	Own       bool          // the gate wrote it, and nobody has made it longer since
 	Ending    bool          // it is being revoked
 	Reasons   []Why
@@ -37,6 +38,7 @@ type Why struct {
 	First  time.Duration // how long ago
 	Last   time.Duration // how long ago
 	Left   time.Duration // for how long it alone keeps the element
+	TTL    time.Duration // of the last answer, at most the rule's longest; 0: not known
 }
 
 // Names are the names from Name to the address's owner, nil if that is Name
@@ -155,7 +157,7 @@ func (b *binding) entry(now moment) Entry {
 		r := &b.reasons[i]
 		e.Reasons = append(e.Reasons, Why{
 			Rule: r.subject.rule, Origin: r.subject.origin, Name: r.subject.name, Chain: r.chain, Client: r.client,
-			First: now - r.first, Last: now - r.last, Left: max(0, r.until-now),
+			First: now - r.first, Last: now - r.last, Left: max(0, r.until-now), TTL: r.ttl,
 		})
 	}
 	return e

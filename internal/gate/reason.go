@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/namewall/namewall/internal/rule"
 )
@@ -17,6 +18,7 @@ type reason struct {
 	first   moment     // when an answer first said so
 	last    moment     // and last
 	until   moment
+	ttl     time.Duration // of the last answer; 0: not known
 }
 
 // subject is what asks for an element under a rule: what reasons have in common.
@@ -149,11 +151,11 @@ func (t *nameTable) count() int {
 
 // touch finds the reason of name under rule and notes that it was asked again.
 // It reports false if the binding has no such reason. The shard is locked.
-func (b *binding) touch(ruleName, name string, client netip.Addr, heard, until moment) bool {
+func (b *binding) touch(ruleName, name string, client netip.Addr, heard, until moment, ttl time.Duration) bool {
 	for i := range b.reasons {
 		r := &b.reasons[i]
 		if r.subject.name == name && r.subject.rule == ruleName && r.subject.origin == rule.ByName {
-			r.client, r.last, r.until = client, max(r.last, heard), max(r.until, until)
+			r.client, r.last, r.until, r.ttl = client, max(r.last, heard), max(r.until, until), ttl
 			return true
 		}
 	}
@@ -184,7 +186,7 @@ func (b *binding) because(r reason) {
 // others notes that a rule has more names for the binding than are kept: they
 // share a reason without a name. The shard is locked.
 func (b *binding) others(ruleName string, client netip.Addr, heard, until moment) {
-	if !b.touch(ruleName, "", client, heard, until) {
+	if !b.touch(ruleName, "", client, heard, until, 0) {
 		b.reasons = append(b.reasons, reason{subject: &subject{rule: ruleName}, client: client, first: heard, last: heard, until: until})
 	}
 }

@@ -154,6 +154,20 @@ func decodeElement(b []byte, unset time.Duration) (el Element, ok bool, err erro
 			el.Timeout, hasTimeout = duration(a.uint64()), true
 		case unix.NFTA_SET_ELEM_EXPIRATION:
 			el.Expires, hasExpiration = duration(a.uint64()), true
+		case unix.NFTA_SET_ELEM_EXPR:
+			if err := el.count(a.val); err != nil {
+				return Element{}, false, err
+			}
+		case attrElemExpressions:
+			list := attrsOf(a.val)
+			for list.next() {
+				if err := el.count(list.val); err != nil {
+					return Element{}, false, err
+				}
+			}
+			if list.err != nil {
+				return Element{}, false, list.err
+			}
 		}
 	}
 	if a.err != nil {
@@ -163,6 +177,35 @@ func decodeElement(b []byte, unset time.Duration) (el Element, ok bool, err erro
 		el.Timeout = max(unset, el.Expires, time.Millisecond)
 	}
 	return el, ok, nil
+}
+
+// count reads an expression that an element carries, if it is a counter
+// (nft_counter_do_dump).
+func (el *Element) count(expression []byte) error {
+	var counter bool
+	var data []byte
+	a := attrsOf(expression)
+	for a.next() {
+		switch a.typ {
+		case unix.NFTA_EXPR_NAME:
+			counter = string(a.text()) == "counter"
+		case unix.NFTA_EXPR_DATA:
+			data = a.val
+		}
+	}
+	if a.err != nil || !counter {
+		return a.err
+	}
+	el.Counted = true
+	for a = attrsOf(data); a.next(); {
+		switch a.typ {
+		case unix.NFTA_COUNTER_PACKETS:
+			el.Packets = a.uint64()
+		case unix.NFTA_COUNTER_BYTES:
+			el.Bytes = a.uint64()
+		}
+	}
+	return a.err
 }
 
 // decodeGeneration tells who made a transaction, from the NFT_MSG_NEWGEN that ends it.

@@ -140,6 +140,11 @@ type Element struct {
 
 	// Expires is what was left of it when the kernel answered.
 	Expires time.Duration
+
+	// Counted tells that the set counts what its elements match; Packets and Bytes
+	// are what it has counted since the element was added.
+	Counted        bool
+	Packets, Bytes uint64
 }
 
 // Permanent tells whether the element stays until somebody deletes it.

@@ -377,3 +377,33 @@ func TestReaderIsForSeveralGoroutines(t *testing.T) {
 		}
 	}
 }
+
+// Where a set counts, an element says what; whether it carries the counter alone
+// or with others.
+func TestCounters(t *testing.T) {
+	k := newKernel(t)
+	k.Nft(`table inet filter {
+		set web4 { type ipv4_addr; flags timeout; counter; }
+		set two4 { type ipv4_addr; flags timeout; counter; quota over 1 mbytes; }
+		set none4 { type ipv4_addr; flags timeout; }
+	}
+	add element inet filter web4 { 198.18.0.1 counter packets 12 bytes 7120 timeout 1h }
+	add element inet filter two4 { 198.18.0.1 timeout 1h }
+	add element inet filter none4 { 198.18.0.1 timeout 1h }`)
+	r := k.reader()
+	for name, want := range map[string]Element{
+		"web4": {Counted: true, Packets: 12, Bytes: 7120}, "two4": {Counted: true}, "none4": {},
+	} {
+		s, err := r.Set(set.ID{Family: set.Inet, Table: "filter", Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := r.Get(s, key4(1))
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%s: %v, %v", name, found, err)
+		}
+		if e := found[0]; e.Counted != want.Counted || e.Packets != want.Packets || e.Bytes != want.Bytes || e.Timeout != time.Hour {
+			t.Errorf("%s: %+v, want %+v", name, e, want)
+		}
+	}
+}

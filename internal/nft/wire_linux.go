@@ -17,6 +17,8 @@ const (
 	attrSetCount  = 20 // NFTA_SET_COUNT
 	attrKeyEnd    = 10 // NFTA_SET_ELEM_KEY_END
 
+	attrElemExpressions = 11 // NFTA_SET_ELEM_EXPRESSIONS
+
 	tableOwner = 2 // NFT_TABLE_F_OWNER
 )
 

@@ -278,10 +278,13 @@ func element(e *gate.Entry, now time.Time) control.Element {
 		out.Client = e.Client.String()
 	}
 	out.Service = serviceOf(e.Layout, e.Service)
+	if e.Traffic != nil {
+		out.Packets, out.Bytes = &e.Traffic.Packets, &e.Traffic.Bytes
+	}
 	for _, why := range e.Reasons {
 		shown := control.Reason{
 			Rule: why.Rule, Origin: why.Origin.String(), Name: why.Name, Chain: why.Names(),
-			First: now.Add(-why.First), Last: now.Add(-why.Last), Until: now.Add(why.Left),
+			First: now.Add(-why.First), Last: now.Add(-why.Last), Until: now.Add(why.Left), TTL: int(why.TTL / time.Second),
 		}
 		if why.Client.IsValid() {
 			shown.Client = why.Client.String()

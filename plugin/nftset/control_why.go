@@ -12,11 +12,17 @@ import (
 	"strings"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/namewall/namewall/internal/control"
 	"github.com/namewall/namewall/internal/gate"
 	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
 )
+
+// liveMax is how many elements are read from the kernel for an explanation: more
+// than a name has, and each is a few hundred bytes of netlink.
+const liveMax = 256
 
 // pastShown is how many endings and refusals an explanation tells of.
 const pastShown = 5
@@ -104,10 +110,11 @@ func (e *explanation) involve(name string) {
 // present are the elements that let the subject through.
 func (e *explanation) present(ctx context.Context) {
 	found, _, _ := e.entries(ctx, gate.Filter{Addr: e.addr, Name: e.name}, elementsUsual)
+	found = slices.DeleteFunc(found, func(entry gate.Entry) bool { return !e.concerns(&entry) })
+	if err := e.process.gate.Live(found[:min(liveMax, len(found))]); err != nil {
+		e.find(control.CauseNotReady, "", time.Time{}, "what the kernel holds could not be read, this is what it held: %v", err)
+	}
 	for i := range found {
-		if !e.concerns(&found[i]) {
-			continue
-		}
 		e.out.Elements = append(e.out.Elements, element(&found[i], e.now))
 		for _, why := range found[i].Reasons {
 			e.involve(why.Rule)
@@ -132,8 +139,13 @@ func (e *explanation) matching() {
 	}
 	falls := false
 	current := serving.current.Load()
+	fronts := serving.answering(e.name, dns.TypeA, e.client)
 	for n, h := range serving.handlers {
 		block := current.blocks[n]
+		if !slices.ContainsFunc(fronts, func(f *front) bool { return f.handler == h }) {
+			e.elsewhere(block, fronts)
+			continue
+		}
 		for _, m := range block.Falls(e.name, e.client) {
 			falls = true
 			e.involve(m.Rule.Name)
@@ -158,6 +170,22 @@ func (e *explanation) matching() {
 			whom = " when " + e.client.String() + " asks"
 		}
 		e.find(control.CauseNoRule, "", time.Time{}, "no rule matches it%s", whom)
+	}
+}
+
+// elsewhere tells of rules of a block that match the name, where other blocks
+// answer it without them.
+func (e *explanation) elsewhere(block *gate.Block, fronts []*front) {
+	for _, m := range block.Falls(e.name, e.client) {
+		for _, f := range fronts {
+			if f.handler != nil && slices.ContainsFunc(f.handler.rules, func(r *rule.Rule) bool { return r.Name == m.Rule.Name }) {
+				continue
+			}
+			text := fmt.Sprintf("rule %s matches it, and the server block %s answers it without that rule: import the rule there", m.Rule.Name, f)
+			if !slices.ContainsFunc(e.out.Findings, func(known control.Finding) bool { return known.Text == text }) {
+				e.find(control.CauseElsewhere, m.Rule.Name, time.Time{}, "%s", text)
+			}
+		}
 	}
 }
 
