@@ -31,6 +31,7 @@ func TestControlAPI(t *testing.T) {
 		control.Status{}, control.Rule{}, control.Set{}, control.Heal{}, control.Budget{}, control.Elements{}, control.Element{},
 		control.Reason{}, control.Mode{}, control.Why{}, control.Finding{}, control.Event{}, control.Problem{},
 		control.Drops{}, control.Drop{},
+		control.Revoke{}, control.Revoked{}, control.Changed{},
 		control.Top{}, control.Busy{}, control.Test{}, control.Tested{}, control.TestedRule{}, control.TestedAddress{}, control.Step{}, control.Gets{}, control.EDE{},
 	} {
 		typ := reflect.TypeOf(shape)
@@ -45,7 +46,10 @@ func TestControlAPI(t *testing.T) {
 		control.OutcomeNoRules, control.OutcomeNoMatch, control.OutcomeNoAnswer, control.OutcomeUntouched,
 		control.CauseMatches, control.CauseExcepted, control.CauseNoRule, control.CauseNotReady, control.CauseNeverAsked,
 		control.CauseExpired, control.CauseRevoked, control.CauseSetLost, control.CauseRefusable, control.CauseElsewhere,
+		control.CauseByHand,
 		control.CauseTold, control.CauseDropped, control.CauseInSet, control.CauseOtherService,
+		control.OutcomeClosed, control.OutcomeReopened, control.OutcomeStatic, control.OutcomeOther, control.OutcomeForeign,
+		control.OutcomeRefused, control.OutcomePending,
 	} {
 		if !strings.Contains(page, "`"+cause+"`") {
 			t.Errorf("cause %s is not in control-api.md", cause)

@@ -11,6 +11,7 @@
 //	namewall watch      show what it does, as it does it
 //	namewall top        show its busiest names, rules and clients
 //	namewall mode       hold its rules to feeding, or let them enforce again
+//	namewall revoke     close what it has opened for a name or an address
 //	namewall check      compare a Corefile with the kernel's sets
 //	namewall nft        print the sets that a Corefile needs
 //	namewall import     turn another program's sets into rules
@@ -113,6 +114,7 @@ func rootCommand() *cobra.Command {
 		watchCommand(),
 		topCommand(),
 		modeCommand(),
+		revokeCommand(),
 		checkCommand(),
 		nftCommand(),
 		importCommand(),

@@ -77,7 +77,7 @@ func eventText(e *control.Event) string {
 		}
 		return text + asked(e)
 	case control.EventRevoked:
-		return fmt.Sprintf("%s (rule %s): %s in %s", name, e.Rule, addressed(e), e.Set)
+		return fmt.Sprintf("%s (rule %s): %s in %s", name, e.Rule, addressed(e), e.Set) + byHand(e)
 	case control.EventRefused:
 		text := fmt.Sprintf("%s: %s: %s", name, e.Address, e.Text)
 		if e.Feed {
@@ -93,7 +93,7 @@ func eventText(e *control.Event) string {
 	case control.EventHeld:
 		return fmt.Sprintf("%s: the answer for %s waited for %.2f s", name, e.Client, e.Held)
 	case control.EventByHand:
-		return e.Text
+		return e.Text + whoseHand(e)
 	case control.EventLost:
 		return plural(e.Count, "event") + " came too fast to be shown"
 	}
@@ -105,6 +105,21 @@ func addressed(e *control.Event) string {
 		return e.Address + " . " + e.Service
 	}
 	return e.Address
+}
+
+// byHand tells that it was done by an administrator.
+func byHand(e *control.Event) string {
+	if e.UID == nil {
+		return ""
+	}
+	return ", by hand" + whoseHand(e)
+}
+
+func whoseHand(e *control.Event) string {
+	if e.UID == nil {
+		return ""
+	}
+	return fmt.Sprintf(" (uid %d)", *e.UID)
 }
 
 func asked(e *control.Event) string {

@@ -129,6 +129,47 @@ type Mode struct {
 	Rule string `json:"rule,omitempty"`
 }
 
+// Revoke is the body of POST /v1/revoke: which elements are to end.
+type Revoke struct {
+	Address string `json:"address,omitempty"` // or
+	Name    string `json:"name,omitempty"`
+	Rule    string `json:"rule,omitempty"` // only what this rule wants; empty: whatever it is there for
+	Kill    bool   `json:"kill,omitempty"` // end the connections too
+}
+
+// Revoked is the answer to that, when the kernel has done it.
+type Revoked struct {
+	Done        string         `json:"done"` // in words
+	Elements    []Changed      `json:"elements"`
+	More        bool           `json:"more,omitempty"`        // there are more than are listed
+	Outcomes    map[string]int `json:"outcomes,omitempty"`    // of all of them, how many each
+	Connections int            `json:"connections,omitempty"` // that were ended
+	Notes       []string       `json:"notes,omitempty"`       // what else has to be known
+}
+
+// AllClosed tells that something was revoked, and all of it is closed.
+func (r *Revoked) AllClosed() bool {
+	return r.Outcomes[OutcomeClosed] > 0 && len(r.Outcomes) == 1
+}
+
+// Changed is an element that somebody wanted to be changed.
+type Changed struct {
+	Element        // as it was before; of one that is kept, with the reasons that keep it
+	Outcome string `json:"outcome"` // one of the Outcome constants
+	Text    string `json:"text,omitempty"`
+}
+
+// Outcomes of a revocation by hand.
+const (
+	OutcomeClosed   = "closed"     // the kernel has deleted it
+	OutcomeReopened = "reopened"   // an answer has admitted it again meanwhile
+	OutcomeStatic   = "static"     // the Corefile has it, where it has to go
+	OutcomeOther    = "other_rule" // another rule wants it
+	OutcomeForeign  = "foreign"    // namewall hasn't written it as it is
+	OutcomeRefused  = "refused"    // the kernel doesn't delete it
+	OutcomePending  = "pending"    // it is deleted as soon as its set can be written
+)
+
 // Done is the answer to what has been changed.
 type Done struct {
 	Done string `json:"done"` // in words
@@ -164,6 +205,7 @@ const (
 	CauseNeverAsked = "never_asked" // nobody was ever given it, as far as is remembered
 	CauseExpired    = "expired"     // its time was over
 	CauseRevoked    = "revoked"     // the configuration no longer gave it
+	CauseByHand     = "by_hand"     // an administrator has revoked it
 	CauseSetLost    = "set_lost"    // its set got another type
 	CauseRefusable  = "refusable"   // a rule's policy would refuse the address
 	CauseTold       = "told"        // a client was given the address for a name
@@ -245,14 +287,14 @@ type Event struct {
 	Process string  `json:"process,omitempty"`
 	PID     int     `json:"pid,omitempty"`
 	Held    float64 `json:"held_seconds,omitempty"`
-	UID     *uint32 `json:"uid,omitempty"` // by hand: whose
+	UID     *uint32 `json:"uid,omitempty"` // by hand, and what was revoked by hand: whose
 }
 
 // Kinds of events.
 const (
 	EventAdmitted = "admitted" // an element was promised that wasn't
 	EventExtended = "extended" // it is promised for longer
-	EventRevoked  = "revoked"  // it was deleted, because the configuration no longer gives it
+	EventRevoked  = "revoked"  // it was deleted, because the configuration no longer gives it or an administrator has said so
 	EventRefused  = "refused"  // an address was not promised
 	EventHealed   = "healed"   // elements were put back that others had taken out
 	EventHeld     = "held"     // an answer was held for longer than a client notices

@@ -39,6 +39,8 @@ type binding struct {
 	doubt  bool
 	gone   bool // no longer in the table
 	ending ending
+	// dismissed: it is an administrator who has it end, and not the configuration.
+	dismissed *dismissal
 
 	reasons []reason
 

@@ -212,7 +212,8 @@ type Observer interface {
 	// Foreign tells that another program, by the name of its process if that is
 	// known, changed a set that a rule feeds.
 	Foreign(process string)
-	// Revoked tells how many elements were deleted that no rule gives any more.
+	// Revoked tells how many elements were deleted that no rule gives any more, or
+	// that an administrator has revoked.
 	Revoked(elements int)
 	// Killed tells how many connections were ended with them.
 	Killed(connections int)

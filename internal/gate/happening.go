@@ -19,6 +19,8 @@ type Happening struct {
 	// before.
 	Entry  Entry
 	Before time.Duration
+	// Dismissed: it was revoked by an administrator, UID, and not by the configuration.
+	Dismissed bool
 
 	// Refused: the address, and who asked for which name.
 	Cause  Cause
@@ -34,7 +36,7 @@ type Happening struct {
 
 	// ByHand: what somebody did, and who.
 	Did string
-	UID uint32
+	UID uint32 // of Gone too, if Dismissed
 
 	// Held: for how long an answer waited.
 	Held time.Duration
@@ -125,7 +127,11 @@ func (s *stage) tell(h Happening) {
 func (g *Gate) tellOf(kind Happened, b *binding, before moment) {
 	if g.stage.watched() {
 		now := g.now()
-		g.stage.tell(Happening{Kind: kind, Entry: b.entry(now), Before: max(0, before-now)})
+		h := Happening{Kind: kind, Entry: b.entry(now), Before: max(0, before-now)}
+		if kind == Gone && b.dismissed != nil {
+			h.Dismissed, h.UID = true, b.dismissed.UID
+		}
+		g.stage.tell(h)
 	}
 }
 

@@ -14,19 +14,22 @@ import (
 // doomed are flows whose elements have been deleted, and whose connections are
 // to be ended.
 type doomed struct {
-	mu    sync.Mutex // guards flows; taken after a shard's
-	flows []conntrack.Flow
+	mu    sync.Mutex                      // guards flows; taken after a shard's
+	flows map[*dismissal][]conntrack.Flow // by who is to hear of it; nil: nobody
 
 	tries atomic.Int32 // that failed in a row
 }
 
-func (d *doomed) add(flows ...conntrack.Flow) {
+func (d *doomed) add(by *dismissal, flows ...conntrack.Flow) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.flows = append(d.flows, flows...)
+	if d.flows == nil {
+		d.flows = make(map[*dismissal][]conntrack.Flow)
+	}
+	d.flows[by] = append(d.flows[by], flows...)
 }
 
-func (d *doomed) take() []conntrack.Flow {
+func (d *doomed) take() map[*dismissal][]conntrack.Flow {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	flows := d.flows
@@ -40,16 +43,22 @@ const killTries = 3
 // kill ends the connections of what was revoked, beside the keeper: a table of
 // connections is large, and no set may have to wait for it.
 func (k *keeper) kill() {
-	flows := k.doomed.take()
-	if len(flows) == 0 {
-		return
+	for by, flows := range k.doomed.take() {
+		k.killOf(by, flows)
 	}
+}
+
+// killOf ends the connections of flows, and tells by of it.
+func (k *keeper) killOf(by *dismissal, flows []conntrack.Flow) {
+	all := len(flows)
 	if flows = k.spare(flows); len(flows) == 0 {
+		by.killed(all, 0, nil)
 		return
 	}
 	session := k.session.Load()
 	if session == nil {
-		k.doomed.add(flows...)
+		by.killed(all-len(flows), 0, nil)
+		k.doomed.add(by, flows...)
 		return
 	}
 	k.done.Go(func() {
@@ -60,11 +69,14 @@ func (k *keeper) kill() {
 			k.doomed.tries.Store(0)
 			k.log.Infof("ended %d connections of %d revoked elements", n, len(flows))
 		case k.doomed.tries.Add(1) < killTries && !errors.Is(err, conntrack.ErrUnavailable):
-			k.doomed.add(flows...) // for the next tick
+			by.killed(all-len(flows), n, nil)
+			k.doomed.add(by, flows...) // for the next tick
+			return
 		default:
 			k.doomed.tries.Store(0)
 			k.log.Errorf("connections of %d revoked elements go on, only %d were ended: %v", len(flows), n, err)
 		}
+		by.killed(all, n, err)
 	})
 }
 

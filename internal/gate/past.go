@@ -19,11 +19,13 @@ type Ended struct {
 // End is how a binding ended.
 type End uint8
 
-// A binding ends when its time is over, when it is revoked, or with its set: when
+// A binding ends when its time is over, when it is revoked because the
+// configuration no longer gives it or by an administrator, or with its set: when
 // that gets another type, or no rule feeds it any more.
 const (
 	Expired End = iota
 	Revoked
+	RevokedByHand
 	SetLost
 )
 
@@ -61,6 +63,8 @@ func (g *Gate) remember(b *binding) {
 	now := g.now()
 	e := pastEnd{entry: b.entry(now), at: min(now, b.due()), how: Expired}
 	switch {
+	case b.dismissed != nil:
+		e.at, e.how = now, RevokedByHand
 	case b.ending != notEnding:
 		e.at, e.how = now, Revoked
 	case b.until > now:

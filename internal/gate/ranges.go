@@ -158,7 +158,7 @@ func (k *keeper) tended(ks *kernelSet, before *setState, info nft.Set, p *plan, 
 		k.past.add(pastEnd{entry: entry, at: now, how: Revoked})
 		k.tellOfRange(Gone, entry)
 		if e.revoke == rule.RevokeKill {
-			k.doomed.add(e.flows()...)
+			k.doomed.add(nil, e.flows()...)
 		}
 	}
 	if k.stage.watched() {

@@ -110,6 +110,15 @@ func (t *nameTable) keep(sub *subject, addr netip.Addr, until moment) {
 	sub.addrs[addr] = max(sub.addrs[addr], until)
 }
 
+// give takes back that addr is one of the name's: nothing is promised for it any
+// more.
+func (t *nameTable) give(sub *subject, addr netip.Addr) {
+	s := t.shard(subjectKey{sub.rule, sub.name})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(sub.addrs, addr)
+}
+
 func (s *subject) prune(now moment) {
 	for addr, until := range s.addrs {
 		if until <= now {

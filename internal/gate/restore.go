@@ -63,6 +63,10 @@ func (r *restorer) restore(in state.Set, b state.Binding) {
 	if p.client, p.addr, p.service, ok = in.Layout.Split(b.Key); !ok {
 		return
 	}
+	if b.Revoked != state.NotRevoked {
+		r.dismiss(in, b)
+		return
+	}
 	var reasons []reason
 	given := len(b.Reasons) == 0 // of unknown origin
 	for n := range b.Reasons {
@@ -133,17 +137,43 @@ func (r *restorer) end(in state.Set, b state.Binding) {
 	if choice == rule.RevokeKeep {
 		return
 	}
+	r.ending += r.put(r.leftSet(in), in, b, func(own *binding) {
+		own.reasons = []reason{r.as(&last)}
+		r.gate.end(own, choice)
+	})
+}
+
+// dismiss has a binding ended that an administrator had revoked.
+func (r *restorer) dismiss(in state.Set, b state.Binding) {
+	choice := rule.RevokeDelete
+	if b.Revoked == state.RevokedKill {
+		choice = rule.RevokeKill
+	}
+	r.put(r.leftSet(in), in, b, func(own *binding) {
+		for n := range b.Reasons {
+			own.reasons = append(own.reasons, r.as(&b.Reasons[n]))
+		}
+		own.dismiss(newDismissal(Dismissal{})) // for which nobody waits
+		r.gate.end(own, choice)
+	})
+}
+
+// leftSet is a set in which something is to be ended, whether or not it is
+// configured.
+func (r *restorer) leftSet(in state.Set) *kernelSet {
 	ks := r.gate.sets[setKey{in.ID, false}]
 	if ks == nil || !slices.Contains(r.left.used, ks) {
 		ks = r.left.use(rule.Set{ID: in.ID, Layout: in.Layout, Known: true})
 	}
-	r.ending += r.put(ks, in, b, func(own *binding) {
-		own.reasons = []reason{{
-			subject: &subject{rule: last.Rule, origin: last.Origin, name: last.Name}, chain: last.Chain, client: last.Client,
-			first: r.now - last.First, last: r.now - last.Last, until: r.now + last.Left,
-		}}
-		r.gate.end(own, choice)
-	})
+	return ks
+}
+
+// as is a reason as it was, whether or not it still counts.
+func (r *restorer) as(why *state.Reason) reason {
+	return reason{
+		subject: &subject{rule: why.Rule, origin: why.Origin, name: why.Name}, chain: why.Chain, client: why.Client,
+		first: r.now - why.First, last: r.now - why.Last, until: r.now + why.Left,
+	}
 }
 
 // interval has a set of ranges looked at into which an earlier process wrote. What is

@@ -9,7 +9,7 @@ import (
 )
 
 // ending is what is being done to a binding whose last reason has left the
-// configuration.
+// configuration, or that an administrator has revoked.
 type ending uint8
 
 const (
@@ -212,16 +212,22 @@ func (g *Gate) goOnEnding(b *binding) (keep bool) {
 // revive ends the ending of a binding. It keeps nothing of what was promised.
 // The shard is locked.
 func (b *binding) revive() {
-	b.ending, b.reasons, b.until = notEnding, nil, 0
+	b.dismissed.close(1)
+	b.ending, b.dismissed, b.reasons, b.until = notEnding, nil, nil, 0
 }
 
 // over notes that the kernel no longer has the element of a binding that is
 // ending. The shard is locked, and the binding is to be dropped.
 func (g *Gate) over(b *binding) {
-	b.set.revoked.Add(1)
+	if b.dismissed == nil {
+		b.set.revoked.Add(1)
+	} else {
+		g.watch.Revoked(1) // who has asked for it is told by itself
+	}
 	g.tellOf(Gone, b, 0)
 	if b.ending == killing {
-		g.doomed.add(b.flow())
+		b.dismissed.add()
+		g.doomed.add(b.dismissed, b.flow())
 	}
 	g.wake() // to tell, and to end connections
 }

@@ -32,7 +32,7 @@ func (g *Gate) Snapshot(taken state.Instant) state.Snapshot {
 			index[in] = n
 			s.Sets = append(s.Sets, in)
 		}
-		s.Bindings = append(s.Bindings, state.Binding{Set: n, Key: b.at.key, Left: until - now, Reasons: b.saved(now)})
+		s.Bindings = append(s.Bindings, state.Binding{Set: n, Key: b.at.key, Left: until - now, Revoked: b.revoked(), Reasons: b.saved(now)})
 		return true
 	})
 	return s
@@ -76,6 +76,19 @@ func (g *Gate) choices() []state.Rule {
 		all = append(all, state.Rule{Name: name, Revoke: choices[name].String()})
 	}
 	return all
+}
+
+// revoked is what an administrator has revoked of it, as the state file has it:
+// what the configuration revokes, the next process finds out by itself. The shard
+// is locked.
+func (b *binding) revoked() state.Revoked {
+	switch {
+	case b.dismissed == nil:
+		return state.NotRevoked
+	case b.ending == killing:
+		return state.RevokedKill
+	}
+	return state.RevokedDelete
 }
 
 // saved are the binding's reasons that are alive. The shard is locked.

@@ -82,6 +82,7 @@ func (g *Gate) full(more int) bool { return g.bindings.Load()+int64(more) >= max
 // drop forgets a binding. The shard is locked.
 func (g *Gate) drop(s *shard, b *binding) {
 	g.remember(b)
+	b.dismissed.close(1)
 	s.remove(maphash.Comparable(g.seed, b.at), b)
 	g.bindings.Add(-1)
 	b.set.used.Add(-1)

@@ -72,7 +72,7 @@ func drawSnapshot(t *rapid.T) Snapshot {
 		at := rapid.IntRange(0, len(s.Sets)-1).Draw(t, "at")
 		n := s.Sets[at].Layout.Len()
 		key, _ := set.KeyOf(rapid.SliceOfN(rapid.Byte(), n, n).Draw(t, "key"))
-		b := Binding{Set: at, Key: key, Left: drawDuration(t)}
+		b := Binding{Set: at, Key: key, Left: drawDuration(t), Revoked: Revoked(rapid.IntRange(0, int(revocations)-1).Draw(t, "revoked"))}
 		for range rapid.IntRange(0, MaxReasons).Draw(t, "reasons") {
 			b.Reasons = append(b.Reasons, Reason{
 				Rule: drawWord(t), Origin: rule.Origin(rapid.IntRange(0, int(rule.Origins)-1).Draw(t, "origin")), Name: drawWord(t), Chain: drawWord(t), Client: drawClient(t),
@@ -139,6 +139,7 @@ func TestEncodeRefuses(t *testing.T) {
 		"a key that is long":             func(s *Snapshot) { s.Bindings[1].Key, _ = set.KeyOf(make([]byte, 16)) },
 		"no key":                         func(s *Snapshot) { s.Bindings[1].Key = set.Key{} },
 		"too many reasons":               func(s *Snapshot) { s.Bindings[1].Reasons = make([]Reason, MaxReasons+1) },
+		"an unknown revocation":          func(s *Snapshot) { s.Bindings[1].Revoked = revocations },
 		"an unknown origin":              func(s *Snapshot) { s.Bindings[1].Reasons[0].Origin = rule.Origins },
 		"too many bindings":              func(s *Snapshot) { s.Bindings = make([]Binding, MaxBindings+1) },
 		"an unknown family":              func(s *Snapshot) { s.Sets[0].ID.Family = 99 },
@@ -188,8 +189,11 @@ func TestDecodeRefuses(t *testing.T) {
 			p.Set = append(p.Set, make([]uint32, MaxBindings)...)
 			p.Left = append(p.Left, slices.Repeat([]uint64{1}, MaxBindings)...)
 			p.Reasons = append(p.Reasons, make([]byte, MaxBindings)...)
+			p.Revoked = append(p.Revoked, make([]byte, MaxBindings)...)
 			p.Keys = append(p.Keys, make([]byte, 4*MaxBindings)...)
 		},
+		"too few revocations":   func(p *payload) { p.Revoked = p.Revoked[:1] },
+		"an unknown revocation": func(p *payload) { p.Revoked[1] = byte(revocations) },
 		"too few rules":         func(p *payload) { p.Rule = p.Rule[:1] },
 		"too few names":         func(p *payload) { p.Name = p.Name[:1] },
 		"too few chains":        func(p *payload) { p.Chain = p.Chain[:1] },

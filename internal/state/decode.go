@@ -65,7 +65,7 @@ func (d *decoder) columns() error {
 	switch {
 	case bindings > MaxBindings:
 		return damaged("it has %d bindings, more than any state", bindings)
-	case len(in.Left) != bindings || len(in.Reasons) != bindings:
+	case len(in.Left) != bindings || len(in.Reasons) != bindings || len(in.Revoked) != bindings:
 		return damaged("the columns of its bindings differ in length")
 	}
 	for _, n := range []int{
@@ -77,7 +77,7 @@ func (d *decoder) columns() error {
 	}
 	keys := len(in.Keys)
 	for i := range bindings {
-		if int64(in.Set[i]) >= int64(len(d.out.Sets)) || in.Reasons[i] > MaxReasons {
+		if int64(in.Set[i]) >= int64(len(d.out.Sets)) || in.Reasons[i] > MaxReasons || in.Revoked[i] >= byte(revocations) {
 			return damaged("binding %d is out of bounds", i)
 		}
 		keys -= d.out.Sets[in.Set[i]].Layout.Len()
@@ -104,7 +104,7 @@ func (d *decoder) bindings() error {
 	keys := d.in.Keys
 	for i := range d.out.Bindings {
 		b := &d.out.Bindings[i]
-		b.Set = int(d.in.Set[i])
+		b.Set, b.Revoked = int(d.in.Set[i]), Revoked(d.in.Revoked[i])
 		var ok bool
 		if b.Left, ok = duration(d.in.Left[i]); !ok || b.Left == 0 {
 			return damaged("binding %d is out of bounds", i)

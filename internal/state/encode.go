@@ -67,6 +67,7 @@ func newEncoder(s *Snapshot) *encoder {
 	e.out.Set = make([]uint32, 0, bindings)
 	e.out.Left = make([]uint64, 0, bindings)
 	e.out.Reasons = make([]byte, 0, bindings)
+	e.out.Revoked = make([]byte, 0, bindings)
 	e.out.Origin = make([]byte, 0, reasons)
 	for _, column := range []*[]uint32{&e.out.Rule, &e.out.Name, &e.out.Chain, &e.out.Client} {
 		*column = make([]uint32, 0, reasons)
@@ -104,6 +105,9 @@ func (e *encoder) binding(s *Snapshot, b *Binding) error {
 	if len(b.Reasons) > MaxReasons {
 		return fmt.Errorf("%d reasons are more than %d", len(b.Reasons), MaxReasons)
 	}
+	if b.Revoked >= revocations {
+		return fmt.Errorf("revocation %d is unknown", b.Revoked)
+	}
 	for i := range b.Reasons {
 		if o := b.Reasons[i].Origin; o >= rule.Origins {
 			return fmt.Errorf("%s is unknown", o)
@@ -123,6 +127,7 @@ func (e *encoder) binding(s *Snapshot, b *Binding) error {
 		}
 	}
 	e.out.Reasons = append(e.out.Reasons, n)
+	e.out.Revoked = append(e.out.Revoked, byte(b.Revoked))
 	return nil
 }
 
@@ -130,7 +135,7 @@ func (e *encoder) binding(s *Snapshot, b *Binding) error {
 // are below 2^32, which CBOR has in five bytes.
 func (e *encoder) size() int {
 	out := &e.out
-	n := len(out.Keys) + len(out.Set)*(2*5+1) + len(out.Rule)*(7*5+1) + len(out.Clients)*(1+16)
+	n := len(out.Keys) + len(out.Set)*(2*5+2) + len(out.Rule)*(7*5+1) + len(out.Clients)*(1+16)
 	for _, w := range out.Words {
 		n += 3 + len(w)
 	}

@@ -50,7 +50,7 @@ func goldenSnapshot() (Snapshot, Instant, uint64) {
 	s.Bindings = []Binding{
 		{Set: 0, Key: s.Sets[0].Layout.Key(client4, addr4, https), Left: time.Hour + time.Millisecond, Reasons: []Reason{www}},
 		{Set: 1, Key: s.Sets[1].Layout.Key(client6, addr6, https), Left: 8 * 24 * time.Hour, Reasons: []Reason{odd, www, nobody, written, byHand}},
-		{Set: 2, Key: s.Sets[2].Layout.Key(client6, addr6, https), Left: time.Millisecond},
+		{Set: 2, Key: s.Sets[2].Layout.Key(client6, addr6, https), Left: time.Millisecond, Revoked: RevokedKill},
 	}
 	taken := Instant{
 		Wall: time.Date(2026, time.November, 22, 3, 4, 5, 678901234, time.UTC),

@@ -28,6 +28,7 @@ type payload struct {
 	Keys    []byte   // one after the other, as long as the set's layout has it
 	Left    []uint64 // ms
 	Reasons []byte   // how many
+	Revoked []byte
 
 	// Reasons, of all bindings one after the other.
 	Rule, Name, Chain []uint32 // index into Words

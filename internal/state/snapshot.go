@@ -47,8 +47,22 @@ type Binding struct {
 	Set     int // index into Sets
 	Key     set.Key
 	Left    time.Duration // until the promise ends
-	Reasons []Reason      // at most MaxReasons
+	Revoked Revoked
+	Reasons []Reason // at most MaxReasons
 }
+
+// Revoked tells whether an administrator has revoked a binding, whose element was
+// still to be deleted. The numbers are those of the file.
+type Revoked uint8
+
+// What was to be done.
+const (
+	NotRevoked    Revoked = iota
+	RevokedDelete         // the element was to be deleted
+	RevokedKill           // and its connections were to be ended
+
+	revocations
+)
 
 // Reason is why a binding exists.
 type Reason struct {

@@ -54,6 +54,7 @@ type api struct {
 	rehearsals places
 	walks      places // looking through all bindings
 	lists      places // of more elements than usual, until they have been read
+	changes    places // of elements, by hand
 }
 
 // places bound how many do something at once.
@@ -86,6 +87,7 @@ func newAPI(p *process) http.Handler {
 	a := &api{
 		process: p, started: time.Now(), watchers: make(places, watchersMax), rehearsals: make(places, rehearsalsMax),
 		walks: make(places, walksMax), lists: make(places, listsMax),
+		changes: make(places, changesMax),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+control.Version+"/status", a.status)
@@ -96,6 +98,7 @@ func newAPI(p *process) http.Handler {
 	mux.HandleFunc("GET "+control.Version+"/top", a.top)
 	mux.HandleFunc("GET "+control.Version+"/events", a.events)
 	mux.HandleFunc("POST "+control.Version+"/mode", a.mode)
+	mux.HandleFunc("POST "+control.Version+"/revoke", a.revoke)
 	mux.HandleFunc("/", control.NotFound)
 	return mux
 }

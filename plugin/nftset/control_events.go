@@ -107,6 +107,9 @@ func event(h *gate.Happening) control.Event {
 				e.Origin = why.Origin
 			}
 		}
+		if h.Dismissed {
+			e.UID = &h.UID
+		}
 	case gate.Refused:
 		e.Name, e.Address, e.Cause, e.Text, e.Feed = h.Name, h.Cause.Addr.String(), h.Cause.Fate.String(), h.Cause.String(), h.Feed
 		if h.Cause.Rule != nil {

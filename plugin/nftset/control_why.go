@@ -263,8 +263,8 @@ func whoAsked(client netip.Addr) string {
 }
 
 var (
-	endings = [...]string{gate.Expired: control.CauseExpired, gate.Revoked: control.CauseRevoked, gate.SetLost: control.CauseSetLost}
-	ended   = [...]string{gate.Expired: "has expired", gate.Revoked: "was revoked", gate.SetLost: "was lost with its set"}
+	endings = [...]string{gate.Expired: control.CauseExpired, gate.Revoked: control.CauseRevoked, gate.RevokedByHand: control.CauseByHand, gate.SetLost: control.CauseSetLost}
+	ended   = [...]string{gate.Expired: "has expired", gate.Revoked: "was revoked", gate.RevokedByHand: "was revoked by hand", gate.SetLost: "was lost with its set"}
 )
 
 // keyOf is an entry's key as nft has it.

@@ -187,7 +187,7 @@ func (i *instance) end() error {
 		if i.backend != nil && len(i.backend.names) > 0 {
 			p.saver.touch() // with when they were last heard of
 		}
-		p.saver.save()
+		_ = p.saver.save() // logged
 		p.control.close()
 		p.page.close()
 		p.grants.close()

@@ -80,7 +80,7 @@ var (
 		Namespace: plugin.Namespace,
 		Subsystem: directive,
 		Name:      "revoked_elements_total",
-		Help:      "Elements that were deleted because the configuration no longer gives them.",
+		Help:      "Elements that were deleted by hand, or because the configuration no longer gives them.",
 	})
 
 	killedConnections = promauto.NewCounter(prometheus.CounterOpts{

@@ -82,25 +82,38 @@ func (s *saver) touch() { s.touched.Store(true) }
 
 // save writes the state file if anything was promised, or written to the kernel,
 // since the last time. A directory that couldn't be used is tried again.
-func (s *saver) save() {
+func (s *saver) save() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	commits := s.gate.Commits()
 	if s.gate.Promised() {
 		s.touch()
 	}
-	if s.path == "" || commits == s.commits && !s.touched.Load() || s.dir == nil && s.open() != nil {
-		return
+	if s.path == "" || commits == s.commits && !s.touched.Load() {
+		return nil
+	}
+	if s.dir == nil {
+		if err := s.open(); err != nil {
+			return err
+		}
 	}
 	touched := s.touched.Swap(false) // what comes from here on may be too late for the snapshot
-	if s.note(s.dir.Save(s.gate.Snapshot(s.dir.Now()))) != nil {
+	if err := s.note(s.dir.Save(s.gate.Snapshot(s.dir.Now()))); err != nil {
 		if touched {
 			s.touch()
 		}
-		return
+		return err
 	}
 	s.commits = commits
 	s.saved.SetToCurrentTime()
+	return nil
+}
+
+// saveNow writes the state file with what was changed just now, before whoever
+// has changed it relies on it.
+func (s *saver) saveNow() error {
+	s.touch()
+	return s.save()
 }
 
 // note counts an error and logs it, once, and logs when it is over. It returns
@@ -134,6 +147,6 @@ func (s *saver) problem() error {
 // run saves for as long as the process lives.
 func (s *saver) run() {
 	for range time.Tick(saveEvery) {
-		s.save()
+		_ = s.save() // logged, and tried again
 	}
 }
