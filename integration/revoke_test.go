@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/namewall/namewall/integration/lab"
+	"github.com/namewall/namewall/internal/control"
 )
 
 // revokeCorefile has a rule for each of these names, which is `NAME revoke CHOICE`.
@@ -129,6 +131,35 @@ func goesOn(l *lab.Lab, conn net.Conn) error {
 		}
 	}
 	return fmt.Errorf("no acknowledgement")
+}
+
+// A Corefile whose rules could not be put into use leaves nothing behind, also if
+// the one that goes on has none: what it resolves itself is revoked, and not asked
+// for again.
+func TestFirstRulesFail(t *testing.T) {
+	t.Parallel()
+	l, s := newOpenLab(t)
+	s.Records("a.open.test. 5 IN A 198.51.100.1")
+	without := ". {" + lab.Node + "\nforward . " + lab.Scripted + "\n}"
+	with := ". {" + lab.Node + strings.Replace(openRule, "name ", "resolve a.open.test\n#", 1) + "\nforward . " + lab.Scripted + "\n}"
+	n := l.Namewall(without)
+	// That nobody has this address is found out when the servers are to listen.
+	if err := n.Reload(with + "\n.:5399 {\nbind 192.0.2.99\nforward . " + lab.Scripted + "\n}"); err == nil {
+		t.Fatal("a server listens at an address that nobody has")
+	}
+	var status control.Status
+	if decoded(t, tells(t, n, 0, "status", "--json"), &status); len(status.Rules)+len(status.Sets) > 0 {
+		t.Errorf("rules are in use that could not be: %+v", status)
+	}
+	lab.Until(t, healLimit, "what they may have given is revoked", func() error { return sameKeys(l, "open4") })
+	if err := n.Reload(with); err != nil {
+		t.Fatal(err)
+	}
+	lab.Until(t, healLimit, "the rules are in use", func() error { return sameKeys(l, "open4", "198.51.100.1") })
+	if err := n.Reload(without); err != nil {
+		t.Fatal(err)
+	}
+	lab.Until(t, healLimit, "they are in use no more", func() error { return sameKeys(l, "open4") })
 }
 
 // A Corefile without any rule gives nothing any more. The end of the process is

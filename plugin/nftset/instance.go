@@ -4,10 +4,12 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/dns64"
@@ -54,6 +56,7 @@ func (i *instance) start() error {
 		log.Warning(warning)
 	}
 	i.fronts = i.frontsOf(f)
+	i.hearOfFailure()
 	p := i.shared()
 	first := i.stage(i.cfg.Rules)
 	first.active.Restore(p.saver.use(i.cfg.Node.State))
@@ -153,6 +156,29 @@ func (i *instance) keep() error {
 		return i.resolve()
 	}
 	return nil
+}
+
+// hearOfFailure has the instance stopped if the reload fails that it is loaded by.
+// caddy tells that only the Corefile which goes on, and one without nftset has
+// nobody who hears it. It is to be called where caddy sees to it that nobody changes
+// its list.
+func (i *instance) hearOfFailure() {
+	for _, other := range caddy.Instances() {
+		other.StorageMu.RLock()
+		_, hears := other.Storage[instanceKey{}] // i does, too
+		other.StorageMu.RUnlock()
+		if hears {
+			continue
+		}
+		before := other.OnRestartFailed
+		other.OnRestartFailed = append(slices.Clip(before), func() error {
+			other.OnRestartFailed = before
+			if i.cfg.inCharge() { // as in keep
+				return nil
+			}
+			return i.stop()
+		})
+	}
 }
 
 // prefixes64 are the prefixes under which this Corefile's own plugins embed IPv4
