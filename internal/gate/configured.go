@@ -20,14 +20,14 @@ type configured struct {
 
 // configured is what the instance's rules give.
 func (i *Instance) configured() *configured {
-	c := &configured{rules: make(map[string]*rule.Rule, len(i.rules)), written: make(map[string]*rule.Written), site: i.site}
-	var all []*rule.Rule
+	c := &configured{
+		rules: make(map[string]*rule.Rule, len(i.rules)), written: make(map[string]*rule.Written),
+		matcher: i.matcher, site: i.site,
+	}
 	for _, rs := range i.rules {
 		c.written[rs.rule.Name] = &rs.written
-		all = append(all, rs.rule)
 		c.rules[rs.rule.Name] = rs.rule
 	}
-	c.matcher = rule.NewMatcher(all)
 	return c
 }
 

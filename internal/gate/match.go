@@ -18,9 +18,13 @@ type Block struct {
 	validated bool
 }
 
-// Block makes the matcher for rules, which are among the instance's.
+// Block makes the matcher for rules, which are among the instance's. Most blocks
+// have all of them.
 func (i *Instance) Block(rules []*rule.Rule) *Block {
-	b := &Block{Instance: i, matcher: rule.NewMatcher(rules)}
+	b := &Block{Instance: i, matcher: i.matcher}
+	if !slices.Equal(rules, i.all()) {
+		b.matcher = rule.NewMatcher(rules)
+	}
 	for _, r := range rules {
 		b.chain = b.chain || r.MatchChain
 		b.follow = b.follow || r.FollowTargets

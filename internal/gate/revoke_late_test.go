@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -287,4 +288,28 @@ func TestChoiceInTheStateFile(t *testing.T) {
 			t.Errorf("%v left, ended were %v", k.life(web4, key4(addr1)), k.ended())
 		}
 	})
+}
+
+// To look for what is to be revoked builds nothing: healing waits for it, and with
+// names by the hundred thousand a matcher takes longer than a set may be empty.
+func TestRevokingBuildsNoMatcher(t *testing.T) {
+	k := newFakeKernel()
+	g := New(Options{Kernel: k})
+	defer g.Close()
+	r := newRule("web", []set.ID{web4}, func(r *rule.Rule) {
+		for n := range 10_000 {
+			p, err := rule.ParsePattern(fmt.Sprintf("h%d.example.com", n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Names[0].Patterns = append(r.Names[0].Patterns, p)
+		}
+	})
+	i := g.Stage([]*rule.Rule{r}, rule.Site{})
+	if n := testing.AllocsPerRun(10, func() { i.configured() }); n > 10 {
+		t.Errorf("%v allocations", n)
+	}
+	if i.Block([]*rule.Rule{r}).matcher != i.matcher {
+		t.Error("a block with all rules has a matcher of its own")
+	}
 }
