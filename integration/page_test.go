@@ -118,7 +118,9 @@ func TestPage(t *testing.T) {
 		return errors.Join(
 			contains(p.Text("#events"), "refused", "special-purpose address 10.1.2.3", "healed", "last changed by nft", "by hand", "rule tiny held to feeding"),
 			contains(p.Text("#sets"), "5 of 5, 100\u202f%", "nearly full", "1 element put back", "after nft"),
-			contains(p.Text("#rules"), "tiny\nfeeds only, by hand"))
+			contains(p.Text("#rules"), "tiny\nfeeds only, by hand"),
+			contains(p.Text("#top"), "n0.open.test\t1", "inside.open.test\t1\t1", "198.18.0.10"),
+			contains(p.Text("#drops"), "With drops 7 in the Corefile's"))
 	})
 	events := p.Text("#events")
 	for _, name := range evil {

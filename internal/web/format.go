@@ -24,6 +24,8 @@ var functions = template.FuncMap{
 	"number":  number,
 	"plural":  plural,
 	"int":     func(n uint64) int { return int(n) },
+	"seconds": func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) },
+	"span":    control.Span,
 	"percent": percent,
 	"words":   func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 	"kind":    func(kind string) string { return strings.ReplaceAll(kind, " ", "-") },
@@ -33,6 +35,7 @@ var functions = template.FuncMap{
 	"asking":  asking,
 	"counts":  counts,
 	"used":    used,
+	"busiest": func(what string, all []control.Busy) list { return list{what, all} },
 	"high":    high,
 	"near":    func(used, limit int) bool { return limit > 0 && used > high(limit) },
 }
@@ -108,6 +111,12 @@ func counts(of map[string]int) string {
 		all = append(all, number(of[what])+" "+what)
 	}
 	return strings.Join(all, ", ")
+}
+
+// list is a table of the busiest.
+type list struct {
+	What string // they are
+	All  []control.Busy
 }
 
 // used are the budgets of which something is used.

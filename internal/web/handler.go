@@ -24,6 +24,9 @@ var pages = template.Must(template.New("").Funcs(functions).ParseFS(files, "page
 // just tried is among them.
 const dropsShown = 25
 
+// topShown is how many names and clients are listed as the busiest.
+const topShown = 8
+
 // site answers requests.
 type site struct {
 	api       *control.Client
@@ -50,10 +53,15 @@ func (s *site) overview(w http.ResponseWriter, _ *http.Request) {
 		Now      time.Time
 		Status   control.Status
 		Drops    control.Drops
+		Top      control.Top
 	}
 	page.Now = time.Now()
-	latest := url.Values{"limit": {strconv.Itoa(dropsShown)}}
-	if err := errors.Join(s.api.Get("/status", nil, &page.Status), s.api.Get("/drops", latest, &page.Drops)); err != nil {
+	most := func(n int) url.Values { return url.Values{"limit": {strconv.Itoa(n)}} }
+	if err := errors.Join(
+		s.api.Get("/status", nil, &page.Status),
+		s.api.Get("/drops", most(dropsShown), &page.Drops),
+		s.api.Get("/top", most(topShown), &page.Top),
+	); err != nil {
 		fail(w, http.StatusBadGateway, page.Question, err)
 		return
 	}

@@ -22,8 +22,8 @@ const hostile = `"><img src=x onerror=alert(1)>` + "\u202e"
 // fake is an API whose every string is hostile. It fails the test if it is asked
 // for anything else than to tell.
 func fake(t *testing.T) http.Handler {
-	now := time.Now()
-	reasons := []control.Reason{{Rule: hostile, Name: hostile, Client: hostile}, {Rule: hostile, Name: hostile, Chain: []string{hostile, hostile}}, {Rule: hostile}, {Rule: hostile, Origin: "static"}, {Rule: hostile, Origin: "hand"}}
+	now, packets := time.Now(), uint64(4711)
+	reasons := []control.Reason{{Rule: hostile, Name: hostile, Client: hostile, TTL: 60}, {Rule: hostile, Name: hostile, Chain: []string{hostile, hostile}}, {Rule: hostile}, {Rule: hostile, Origin: "static"}, {Rule: hostile, Origin: "hand"}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
 		control.Reply(w, control.Status{
@@ -46,7 +46,7 @@ func fake(t *testing.T) http.Handler {
 		}
 		control.Reply(w, control.Why{
 			Elements: []control.Element{
-				{Set: hostile, Client: hostile, Address: hostile, Service: hostile, Held: &now, Own: true, Reasons: reasons},
+				{Set: hostile, Client: hostile, Address: hostile, Service: hostile, Held: &now, Own: true, Packets: &packets, Reasons: reasons},
 				{Set: hostile, Address: hostile, Permanent: true, Ending: true},
 				{Set: hostile, Address: hostile},
 			},
@@ -62,6 +62,10 @@ func fake(t *testing.T) http.Handler {
 			},
 			{Direction: control.DirectionIn, Client: hostile, Addresses: []string{hostile}, Cause: control.CauseNeverAsked, Text: hostile, Count: 1},
 		}})
+	})
+	mux.HandleFunc("GET /v1/top", func(w http.ResponseWriter, _ *http.Request) {
+		busy := []control.Busy{{Name: hostile, Answers: 48_211, Refused: 2}, {Name: hostile, Answers: 1}}
+		control.Reply(w, control.Top{Seconds: 431.2, Answers: 48_212, Refused: 2, Names: busy, Rules: busy, Clients: busy})
 	})
 	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) {
 		lines := json.NewEncoder(w)
