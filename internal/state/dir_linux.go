@@ -19,8 +19,8 @@ const (
 )
 
 // leftover matches what a save that was killed leaves behind: renameio's
-// temporary file for newest.
-var leftover = regexp.MustCompile(`^\.` + newest + `[0-9]+$`)
+// temporary file for newest, or for a name of Keep's.
+var leftover = regexp.MustCompile(`^\.[a-z]+[0-9]+$`)
 
 // Dir is the directory of the state file. Its methods may be called from several
 // goroutines, and several processes may use one directory. Each call opens the

@@ -24,3 +24,9 @@ func (*Dir) Load() (Loaded, error) { return Loaded{}, errors.ErrUnsupported }
 
 // View returns [errors.ErrUnsupported].
 func View(string) (Loaded, error) { return Loaded{}, errors.ErrUnsupported }
+
+// Keep returns [errors.ErrUnsupported].
+func (*Dir) Keep(string, []byte) error { return errors.ErrUnsupported }
+
+// Recall returns [errors.ErrUnsupported].
+func (*Dir) Recall(string) ([]byte, error) { return nil, errors.ErrUnsupported }
