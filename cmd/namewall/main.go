@@ -110,6 +110,7 @@ func rootCommand() *cobra.Command {
 		statusCommand(),
 		whyCommand(),
 		testCommand(),
+		dropsCommand(),
 		listCommand(),
 		watchCommand(),
 		topCommand(),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -21,14 +22,15 @@ func watchCommand() *cobra.Command {
 		Use:   "watch [--rule NAME] [--kind KIND] [--json]",
 		Short: "Show what a running namewall does, as it does it",
 		Long: `Show what a running namewall admits, extends, refuses, revokes and puts back, and
-which answers it holds for long, a line each, until it is interrupted. It may be
+which answers it holds for long, and what the firewall drops, if the Corefile has
+'drops', a line each, until it is interrupted. It may be
 left running on a busy gateway: what comes too fast to be shown is left out and
 counted, and nothing waits for it.`,
 		Args: noArgs,
 	}
 	ask := askingFlags(c)
 	rule := c.Flags().String("rule", "", "only of this rule")
-	kind := c.Flags().String("kind", "", "only of this kind: admitted, extended, refused, revoked, healed or held")
+	kind := c.Flags().String("kind", "", "only of this kind: admitted, extended, refused, revoked, healed, held or dropped")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
 		defer stop()
@@ -92,6 +94,12 @@ func eventText(e *control.Event) string {
 		return text
 	case control.EventHeld:
 		return fmt.Sprintf("%s: the answer for %s waited for %.2f s", name, e.Client, e.Held)
+	case control.EventDropped:
+		ends := []string{e.Client, e.Address}
+		if e.Direction == control.DirectionIn {
+			slices.Reverse(ends)
+		}
+		return fmt.Sprintf("%s → %s %s: %s", ends[0], ends[1], e.Service, e.Text)
 	case control.EventByHand:
 		return e.Text + whoseHand(e)
 	case control.EventLost:

@@ -288,6 +288,8 @@ type Event struct {
 	PID     int     `json:"pid,omitempty"`
 	Held    float64 `json:"held_seconds,omitempty"`
 	UID     *uint32 `json:"uid,omitempty"` // by hand, and what was revoked by hand: whose
+
+	Direction string `json:"direction,omitempty"` // dropped: as of a Drop
 }
 
 // Kinds of events.
@@ -299,6 +301,7 @@ const (
 	EventHealed   = "healed"   // elements were put back that others had taken out
 	EventHeld     = "held"     // an answer was held for longer than a client notices
 	EventByHand   = "by hand"  // an administrator has changed something
+	EventDropped  = "dropped"  // the firewall has dropped a packet
 	EventLost     = "lost"     // so many events came faster than they were read, or wanted
 )
 

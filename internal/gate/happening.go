@@ -40,6 +40,19 @@ type Happening struct {
 
 	// Held: for how long an answer waited.
 	Held time.Duration
+
+	// Dropped: what the firewall has dropped. It has Name and Client too.
+	Drop Drop
+}
+
+// Drop is a packet that the firewall has dropped, and why, as far as is known.
+type Drop struct {
+	Rule    string // that had to do with it
+	Addr    netip.Addr
+	Service string // in words
+	Cause   string // likewise
+	Text    string // likewise
+	Inbound bool   // it came from Addr
 }
 
 // Happened is the kind of a happening.
@@ -54,6 +67,7 @@ const (
 	Healed                   // elements were put back
 	HeldLong                 // an answer was held for longer than heldLong
 	ByHand                   // an administrator has changed something
+	Dropped                  // the firewall has dropped a packet
 )
 
 // heldLong is how long an answer may be held without anybody wanting to know:
@@ -170,4 +184,13 @@ func (g *Gate) tellOfHeal(ks *kernelSet, n int) {
 // TellByHand tells that a user has changed something, in words.
 func (g *Gate) TellByHand(uid uint32, did string) {
 	g.stage.tell(Happening{Kind: ByHand, Did: did, UID: uid})
+}
+
+// TellDropped tells that the firewall has dropped a packet of a client's, or for it,
+// and for which name; make is asked for what to tell only if somebody listens.
+func (g *Gate) TellDropped(make func() (client netip.Addr, name string, d Drop)) {
+	if g.stage.watched() {
+		client, name, d := make()
+		g.stage.tell(Happening{Kind: Dropped, Client: client, Name: name, Drop: d})
+	}
 }

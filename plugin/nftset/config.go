@@ -42,6 +42,9 @@ type Node struct {
 	// Control is the path of the control socket; "": none.
 	Control string
 
+	// Drops is the NFLOG group with what the firewall drops; nil: none.
+	Drops *uint16
+
 	// Log is the path of the grant log; "": none.
 	Log string
 

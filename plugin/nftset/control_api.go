@@ -146,7 +146,7 @@ func (a *api) status(w http.ResponseWriter, _ *http.Request) {
 		}
 		out.Sets = append(out.Sets, shown)
 	}
-	for _, b := range s.Budgets() {
+	for _, b := range append(s.Budgets(), a.process.drops.usage()...) {
 		out.Budgets = append(out.Budgets, control.Budget{Name: b.Name, Used: b.Used, Limit: b.Limit})
 	}
 	control.Reply(w, out)

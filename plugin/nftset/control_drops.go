@@ -90,12 +90,9 @@ func prefixOf(value string) (netip.Prefix, error) {
 // drop is a drop as the control socket tells it.
 func (a *api) drop(d *drops.Drop) control.Drop {
 	out := control.Drop{
-		Direction: control.DirectionOut, Client: clientText(d.Client), Addresses: words(d.Addresses), Service: drops.ServiceText(d.Service),
+		Direction: direction(d.Inbound), Client: clientText(d.Client), Addresses: words(d.Addresses), Service: drops.ServiceText(d.Service),
 		Name: d.Name, Rule: d.Rule, Cause: d.Cause, Text: dropText(d, "before"), Covered: a.covered(d),
 		Count: d.Count, First: d.First, Last: d.Last, From: d.From.String(),
-	}
-	if d.Inbound {
-		out.Direction = control.DirectionIn
 	}
 	if !d.Asked.IsZero() {
 		out.Asked = &d.Asked
@@ -109,6 +106,13 @@ func (a *api) drop(d *drops.Drop) control.Drop {
 	return out
 }
 
+func direction(inbound bool) string {
+	if inbound {
+		return control.DirectionIn
+	}
+	return control.DirectionOut
+}
+
 // clientText is a client as people write it: an address is no prefix.
 func clientText(p netip.Prefix) string {
 	if p.IsSingleIP() {
@@ -119,34 +123,45 @@ func clientText(p netip.Prefix) string {
 
 // covered is a rule that by now opens what was dropped, "" if none does.
 func (a *api) covered(d *drops.Drop) string {
-	serving := a.process.serving.Load()
-	if serving == nil || d.Name == "" {
-		return ""
+	client := d.From
+	if d.Inbound {
+		client = netip.Addr{}
+	}
+	_, rule := a.process.opens(d.Name, client, d.Service)
+	return rule
+}
+
+// opens tells which rule a name falls under by now, for a client or, if that is
+// invalid, for anybody, and which opens a service of it.
+func (p *process) opens(name string, client netip.Addr, s set.Service) (falls, opens string) {
+	serving := p.serving.Load()
+	if serving == nil || name == "" {
+		return "", ""
 	}
 	for _, block := range serving.current.Load().blocks {
-		for _, m := range block.Falls(d.Name, d.From) {
-			if opens(m, d.Service) {
-				return m.Rule.Name
+		for _, m := range block.Falls(name, client) {
+			if falls = m.Rule.Name; len(m.Services) == 0 || slices.Contains(m.Services, s) {
+				return falls, falls
 			}
 		}
 	}
-	return ""
-}
-
-// opens tells whether a match is for a service.
-func opens(m gate.Match, s set.Service) bool {
-	return len(m.Services) == 0 || slices.Contains(m.Services, s)
+	return falls, ""
 }
 
 // dropText says what is known of a drop, in a line. Durations are up to the last
 // packet, which word tells: "ago" while it is the latest news, else "before".
 func dropText(d *drops.Drop, word string) string {
-	if d.Name == "" {
+	if d.Cause == control.CauseNeverAsked {
 		return fmt.Sprintf("never in DNS since %s: an address that somebody has written down, or DNS elsewhere (DoH)",
 			d.Since.Local().Format("Jan _2 15:04"))
 	}
 	text := strings.TrimSuffix(d.Name, ".")
-	if d.Rule != "" {
+	switch {
+	case text == "" && d.Rule == "":
+		text = "an element of somebody else's"
+	case text == "":
+		text = "rule " + d.Rule
+	case d.Rule != "":
 		text += " (rule " + d.Rule + ")"
 	}
 	if !d.Asked.IsZero() {

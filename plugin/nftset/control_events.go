@@ -91,7 +91,7 @@ func rateOf(q url.Values) (int, error) {
 var eventKinds = [...]string{
 	gate.Admitted: control.EventAdmitted, gate.Extended: control.EventExtended, gate.Gone: control.EventRevoked,
 	gate.Refused: control.EventRefused, gate.Healed: control.EventHealed, gate.HeldLong: control.EventHeld,
-	gate.ByHand: control.EventByHand,
+	gate.ByHand: control.EventByHand, gate.Dropped: control.EventDropped,
 }
 
 // event is a happening as the control socket and the grant log tell it.
@@ -120,6 +120,9 @@ func event(h *gate.Happening) control.Event {
 		}
 	case gate.Healed:
 		e.Set, e.Count, e.Process, e.PID = h.Set.String(), h.Count, h.Process, h.PID
+	case gate.Dropped:
+		e.Name, e.Client, e.Rule, e.Address, e.Service = h.Name, h.Client.String(), h.Drop.Rule, h.Drop.Addr.String(), h.Drop.Service
+		e.Cause, e.Text, e.Direction = h.Drop.Cause, h.Drop.Text, direction(h.Drop.Inbound)
 	case gate.ByHand:
 		e.Text, e.UID = h.Did, &h.UID
 	case gate.HeldLong:

@@ -2,7 +2,6 @@ package nftset
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -13,28 +12,17 @@ import (
 //
 // Plugins may hold on to either after they have returned (cache does, when it
 // verifies a stale answer in the background), so an exchange is never used
-// twice. To cost the answer path next to nothing they are allocated many at a
-// time.
+// twice.
 type exchange struct {
 	dns.ResponseWriter
 	ctx context.Context
 	msg *dns.Msg
 }
 
-// exchangeSlab is how many exchanges are allocated at once. One that is held on
-// to keeps the others of its slab: 64 are 3 KiB.
-const exchangeSlab = 64
-
-var exchanges = sync.Pool{New: func() any { return new([]exchange) }}
+var exchanges slab[exchange]
 
 func newExchange(ctx context.Context, w dns.ResponseWriter) *exchange {
-	slab := exchanges.Get().(*[]exchange)
-	if len(*slab) == 0 {
-		*slab = make([]exchange, exchangeSlab)
-	}
-	x := &(*slab)[0]
-	*slab = (*slab)[1:]
-	exchanges.Put(slab)
+	x := exchanges.take()
 	x.ResponseWriter, x.ctx = w, ctx
 	return x
 }

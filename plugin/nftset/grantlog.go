@@ -101,10 +101,10 @@ type grantWriter struct {
 	told  string // the error that was logged last, "" if it is over
 }
 
-// write writes one line, unless it is none for the log: an extension, but for the
-// first beyond each day.
+// write writes one line, unless it is none for the log: a packet that was dropped
+// grants nothing, nor does an extension, but for the first beyond each day.
 func (w *grantWriter) write(h *gate.Happening) {
-	if h.Kind == gate.Extended && !beyondADay(h) {
+	if h.Kind == gate.Dropped || h.Kind == gate.Extended && !beyondADay(h) {
 		return
 	}
 	err := w.lines.Encode(event(h))

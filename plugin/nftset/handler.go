@@ -67,7 +67,10 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	q.Name = lower(r.Question[0].Name)
 	q.Client = addrOf(w.RemoteAddr())
 	block := h.block.Load()
-	if !block.Concerns(&q.Question) || isSubQuery(ctx) {
+	if !block.Concerns(&q.Question) {
+		return plugin.NextOrFailure(directive, h.next, ctx, h.observe(ctx, w, &q.Question), r)
+	}
+	if isSubQuery(ctx) {
 		return plugin.NextOrFailure(directive, h.next, ctx, w, r)
 	}
 	// What the client said of itself is taken now: rewrite changes it in place.
@@ -98,7 +101,15 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	if wantsAD && !client.AD {
 		out = withoutAD(out)
 	}
-	return dns.RcodeSuccess, errors.Join(err, w.WriteMsg(out))
+	werr := w.WriteMsg(out)
+	if to := h.inbox(); to != nil && werr == nil {
+		if len(q.Matches) > 0 {
+			tellWork(to, q)
+		} else {
+			tellMessage(to, q.Name, q.Client, out)
+		}
+	}
+	return dns.RcodeSuccess, errors.Join(err, werr)
 }
 
 // read takes in what the answer m says.

@@ -60,6 +60,7 @@ func (i *instance) start() error {
 	p := i.shared()
 	first := i.stage(i.cfg.Rules)
 	first.active.Restore(p.saver.use(i.cfg.Node.State))
+	p.drops.restore(p.saver.earlier(dropsFile))
 	first.active.Start()
 	i.use(first)
 	if len(i.cfg.lists) > 0 {
@@ -69,6 +70,7 @@ func (i *instance) start() error {
 	p.control.use(i.cfg.Node.Control)
 	p.page.use(i.cfg.Node.Web)
 	p.grants.use(i.cfg.Node.Log)
+	p.drops.use(i.cfg.Node.Drops)
 	ctx, cancel := context.WithTimeout(context.Background(), settleMax)
 	defer cancel()
 	p.gate.Settle(ctx)
@@ -153,6 +155,7 @@ func (i *instance) keep() error {
 		p.control.use(i.cfg.Node.Control)
 		p.page.use(i.cfg.Node.Web)
 		p.grants.use(i.cfg.Node.Log)
+		p.drops.use(i.cfg.Node.Drops)
 		return i.resolve()
 	}
 	return nil
@@ -214,6 +217,7 @@ func (i *instance) end() error {
 			p.saver.touch() // with when they were last heard of
 		}
 		_ = p.saver.save() // logged
+		p.drops.close()
 		p.control.close()
 		p.page.close()
 		p.grants.close()

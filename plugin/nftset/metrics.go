@@ -243,7 +243,7 @@ var (
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		rulesNotReadyDesc, rulesBrakedDesc, setReadyDesc, setElementsDesc, setCapacityDesc, usedDesc, limitDesc, ownKnownDesc, queuedDesc,
-		namesInUseDesc, namesPatternsDesc, resolveNamesDesc,
+		namesInUseDesc, namesPatternsDesc, resolveNamesDesc, dropsReadDesc,
 	} {
 		ch <- d
 	}
@@ -275,7 +275,8 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 			gauge(namesPatternsDesc, f.patterns, f.path)
 		}
 	}
-	for _, b := range s.Budgets() {
+	gauge(dropsReadDesc, oneIf(c.process.drops.reading.Load()))
+	for _, b := range append(s.Budgets(), c.process.drops.usage()...) {
 		gauge(usedDesc, b.Used, b.Name)
 		gauge(limitDesc, b.Limit, b.Name)
 	}

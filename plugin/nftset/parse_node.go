@@ -2,6 +2,7 @@ package nftset
 
 import (
 	"path/filepath"
+	"strconv"
 
 	"github.com/namewall/namewall/internal/control"
 )
@@ -21,6 +22,10 @@ func (p *parser) node() (Node, error) {
 		},
 		"control": func(args []string) (err error) {
 			n.Control, err = p.control(args)
+			return err
+		},
+		"drops": func(args []string) (err error) {
+			n.Drops, err = p.group(args)
 			return err
 		},
 		"log": func(args []string) (err error) {
@@ -45,6 +50,20 @@ func (p *parser) control(args []string) (string, error) {
 		return "", p.once("control")
 	}
 	return p.path("control", "/run/namewall/control.sock", args)
+}
+
+// group reads the number of an NFLOG group.
+func (p *parser) group(args []string) (*uint16, error) {
+	word, err := p.single("drops", args)
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.ParseUint(word, 10, 16)
+	if err != nil {
+		return nil, p.c.Errf("'%s' is no NFLOG group: use the number of the ruleset's 'log group', from 0 to 65535", word)
+	}
+	group := uint16(n)
+	return &group, nil
 }
 
 // path reads an option whose value is an absolute path, such as example: a

@@ -33,9 +33,10 @@ type process struct {
 
 func newProcess(g *gate.Gate, own ownAddresses, s *saver) *process {
 	p := &process{
-		gate: g, own: own, saver: s, notices: newNotices(s.touch), drops: newDropped(),
+		gate: g, own: own, saver: s, notices: newNotices(s.touch),
 		grants: &grantLog{gate: g, lost: grantsLost, failures: grantFailures},
 	}
+	p.drops = newDropped(g, own, s, p.opens)
 	api := newAPI(p)
 	p.control, p.page = newControl(api), newPage(api)
 	p.resolver = resolve.New(p.notices)

@@ -27,11 +27,12 @@ type saver struct {
 	touched atomic.Bool           // there is something to save, whatever the gate says
 	told    atomic.Pointer[error] // the error that was logged last, nil if it is over
 
-	mu      sync.Mutex // guards what follows, and is held during a save
-	dir     *state.Dir // nil: it can't be used, or there is none
-	path    string     // as configured, "": none
-	commits int64      // of the gate, when it was saved last
-	loaded  bool       // in this process
+	mu       sync.Mutex // guards what follows, and is held during a save
+	dir      *state.Dir // nil: it can't be used, or there is none
+	path     string     // as configured, "": none
+	commits  int64      // of the gate, when it was saved last
+	loaded   bool       // in this process
+	recalled bool       // what was kept beside it was read, in this process
 }
 
 // use makes path the directory of the state file, "" for none. What an earlier
@@ -149,4 +150,31 @@ func (s *saver) run() {
 	for range time.Tick(saveEvery) {
 		_ = s.save() // logged, and tried again
 	}
+}
+
+// keep writes a file of its own beside the state file, if there is one.
+func (s *saver) keep(name string, content []byte) error {
+	s.mu.Lock()
+	dir := s.dir
+	s.mu.Unlock()
+	if dir == nil {
+		return nil
+	}
+	return dir.Keep(name, content)
+}
+
+// earlier is what an earlier process has kept as name, once; nil if there is none.
+func (s *saver) earlier(name string) []byte {
+	s.mu.Lock()
+	dir, known := s.dir, s.recalled
+	s.recalled = true
+	s.mu.Unlock()
+	if dir == nil || known {
+		return nil
+	}
+	content, err := dir.Recall(name)
+	if err != nil {
+		log.Warningf("state directory: %v", err)
+	}
+	return content
 }
