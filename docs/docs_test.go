@@ -144,7 +144,7 @@ func TestFiveMinuteGateway(t *testing.T) {
 // The line of the rollout that logs what no set holds fits into a chain.
 func TestRolloutLog(t *testing.T) {
 	t.Parallel()
-	lines := regexp.MustCompile(`(?m)^ +(iifname .* log prefix .*)$`).FindAllStringSubmatch(read(t, "README.md"), -1)
+	lines := regexp.MustCompile(`(?m)^ +(iifname .* log group .*)$`).FindAllStringSubmatch(read(t, "README.md"), -1)
 	if len(lines) != 1 {
 		t.Fatalf("README.md has %d such lines", len(lines))
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/namewall/namewall/integration/lab"
 	"github.com/namewall/namewall/internal/control"
+	"github.com/namewall/namewall/internal/suggest"
 )
 
 // dropLimit is how long a packet may take from the firewall to where it is told.
@@ -194,6 +197,92 @@ func TestDrops(t *testing.T) {
 	if err := contains(seconds.ReplaceAllString(tells(t, n, 0, "drops"), "Ns "), wants...); err != nil {
 		t.Errorf("after a restart: %v", err)
 	}
+}
+
+// A rollout: at first everything is let through, and what no set holds is logged.
+// What is suggested of that is a rule that parses as it stands, and opens it.
+func TestRollout(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t)
+	ruleset := func(policy string) string {
+		return strings.Replace(lab.Ruleset(`
+	set suggested4 { type ipv4_addr . inet_proto . inet_service; flags timeout; size 65536; }
+	set suggested6 { type ipv6_addr . inet_proto . inet_service; flags timeout; size 65536; }`, `
+		ip daddr . meta l4proto . th dport @suggested4 accept
+		ip6 daddr . meta l4proto . th dport @suggested6 accept
+		ct state new limit rate 1000/second log group 7`), "policy drop", "policy "+policy, 1)
+	}
+	l.Load(ruleset("accept"))
+	l.AcceptTCP(443)
+	l.AcceptTCP(8443)
+	l.Script().Records(
+		"fe1.vendor.com. 60 IN A 198.51.100.1", "fe2.vendor.com. 60 IN A 198.51.100.2", "fe3.vendor.com. 60 IN A 198.51.100.3", "fe4.vendor.com. 60 IN A 198.51.100.4",
+		"api.other.com. 60 IN AAAA 2001:db8:100::7",
+		"a.github.io. 60 IN A 203.0.113.1", "b.github.io. 60 IN A 203.0.113.2", "c.github.io. 60 IN A 203.0.113.3", "d.github.io. 60 IN A 203.0.113.4",
+	)
+	corefile := func(more string) string {
+		return ". {" + lab.Node + "\n	nftset {\n		" + lab.AllowWide + "\n		mode feed\n		drops 7\n	}\n" + more + "\n	forward . " + lab.Scripted + "\n}\n"
+	}
+	n := l.Namewall(corefile(""))
+	lab.Until(t, dropLimit, "the group is read", func() error { return metricIs(n, "coredns_nftset_drops_read", 1) })
+	if out := tells(t, n, 1, "suggest"); out != "# Nothing was dropped, as far as is known.\n" {
+		t.Errorf("%s", out)
+	}
+	connect := func(addr string, port int) {
+		t.Helper()
+		if err := l.Connect(0, netip.MustParseAddr(addr), port); err != nil {
+			t.Errorf("%s port %d: %v", addr, port, err)
+		}
+	}
+	use := func(names ...string) {
+		t.Helper()
+		for _, name := range names {
+			qtype, port := dns.TypeA, 443
+			if name == "api.other.com." {
+				qtype, port = dns.TypeAAAA, 8443
+			}
+			for _, addr := range lab.Addrs(ask(l, name, qtype)) {
+				connect(addr.String(), port)
+			}
+		}
+	}
+	asked := []string{"fe1.vendor.com.", "fe2.vendor.com.", "fe3.vendor.com.", "api.other.com.", "a.github.io.", "b.github.io.", "c.github.io."}
+	use(asked...)
+	connect("203.0.113.99", 443)
+	suggested := ""
+	lab.Until(t, dropLimit, "all is suggested", func() error {
+		suggested, _ = n.Asks("suggest")
+		return contains(suggested, "\n    # 3 names, 3 packets of 1 client: fe1.vendor.com fe2.vendor.com fe3.vendor.com\n    name fe*.vendor.com tcp/443\n",
+			"\n    name api.other.com tcp/8443\n", "\n    name a.github.io tcp/443\n", "\n    name b.github.io tcp/443\n", "\n    name c.github.io tcp/443\n",
+			"\n#     static 203.0.113.99 tcp/443   # 1 packet of 1 client\n")
+	})
+	var s suggest.Suggestion
+	decoded(t, tells(t, n, 0, "suggest", "--json"), &s)
+	if len(s.Lines) != 5 || s.Lines[0].Packets != 3 || len(s.Unnamed) != 1 {
+		t.Errorf("%+v", s)
+	}
+	tells(t, n, 2, "suggest", "--rule", "a_b")
+	file := filepath.Join(t.TempDir(), "suggested.rules")
+	if err := os.WriteFile(file, []byte(suggested), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Reload(corefile("	import " + file)); err != nil {
+		t.Fatal(err)
+	}
+	if out := tells(t, n, 1, "suggest"); !strings.Contains(out, "# By now rules let through 7 packets of them.\n# No name without a rule was behind it.\n") {
+		t.Errorf("%s", out)
+	}
+	l.Load("flush chain inet filter forward\n" + regexp.MustCompile(`(?m)^\s*(counter \w+ \{ \}|set .*)$`).ReplaceAllString(ruleset("drop"), ""))
+	use(asked...)
+	use("fe4.vendor.com.")
+	for _, addr := range lab.Addrs(ask(l, "d.github.io.", dns.TypeA)) {
+		knock(t, l, 0, addr.String(), 443)
+	}
+	knock(t, l, 0, "203.0.113.99", 443)
+	lab.Until(t, dropLimit, "what is still dropped is suggested", func() error {
+		out, _ := n.Asks("suggest")
+		return contains(out, "\n    name d.github.io tcp/443\n", "static 203.0.113.99 tcp/443   # 2 packets of 1 client")
+	})
 }
 
 // A group follows the Corefile, and a Corefile that fails changes nothing.

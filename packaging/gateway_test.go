@@ -109,7 +109,7 @@ func barred(t *testing.T, l *lab.Lab, addr string, port int) {
 // README promises.
 func TestGateway(t *testing.T) {
 	t.Parallel()
-	l, _ := gateway(t)
+	l, n := gateway(t)
 
 	barred(t, l, "203.0.113.1", 443)
 	resolve(t, l, "cc.fusionreactor.io.", dns.TypeA)
@@ -126,6 +126,13 @@ func TestGateway(t *testing.T) {
 	reaches(t, l, "203.0.113.1", 443)
 	barred(t, l, "203.0.113.4", 443)
 	barred(t, l, "203.0.113.9", 443)
+	lab.Until(t, limit, "what was dropped is told by its name", func() error {
+		out, err := n.Asks("drops", "--name", "www.example.com")
+		if err != nil || !strings.Contains(out, " 203.0.113.9 tcp/443\n    www.example.com, asked ") || !strings.Contains(out, ", matches no rule") {
+			return fmt.Errorf("%w\n%s", err, out)
+		}
+		return nil
+	})
 }
 
 // Who asks another resolver is answered by the gateway, whoever that resolver

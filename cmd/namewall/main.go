@@ -111,6 +111,7 @@ func rootCommand() *cobra.Command {
 		whyCommand(),
 		testCommand(),
 		dropsCommand(),
+		suggestCommand(),
 		listCommand(),
 		watchCommand(),
 		topCommand(),

@@ -23,7 +23,7 @@ const (
 	Kept = 7 * 24 * time.Hour
 
 	// MaxNamed bounds the drops with a name: some hundreds of clients with some
-	// dozens of names each, in about ten megabytes.
+	// dozens of names each, in some twenty megabytes.
 	MaxNamed = 16_384
 	// MaxUnnamed bounds those without one: hard-coded addresses are few, and the
 	// rest is noise.

@@ -3,6 +3,7 @@ package drops
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -115,6 +116,40 @@ func TestBounded(t *testing.T) {
 		t.Errorf("%v", found[0].Addresses)
 	}
 }
+
+// However much is dropped, memory is bounded, and so is the file.
+func TestMemory(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	tb := NewTable()
+	for i := range 2 * MaxNamed {
+		client := fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)
+		name := fmt.Sprintf("some-host-of-a-vendor-%d.example.test.", i)
+		for a := range 2 * maxAddresses {
+			tb.Add(packet(client, name, fmt.Sprintf("198.51.100.%d", a), "tcp/443", after1(i)))
+		}
+		tb.Add(packet(client, "", fmt.Sprintf("198.18.%d.%d", i>>8&255, i&255), "tcp/443", after1(i)))
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	used := int64(after.HeapAlloc) - int64(before.HeapAlloc)
+	content, err := Encode(tb.All())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d and %d drops take %.1f MiB, and %.1f MiB in a file", MaxNamed, MaxUnnamed, float64(used)/(1<<20), float64(len(content))/(1<<20))
+	if used > 24<<20 || len(content) > 8<<20 {
+		t.Errorf("%d bytes, %d in a file", used, len(content))
+	}
+	back, err := Decode(content)
+	if err != nil || len(back) != MaxNamed+MaxUnnamed {
+		t.Errorf("%d come back, %v", len(back), err)
+	}
+	runtime.KeepAlive(tb)
+}
+
+func after1(i int) time.Time { return after(time.Duration(i) * time.Second) }
 
 // A week after its last packet a drop is forgotten.
 func TestExpire(t *testing.T) {

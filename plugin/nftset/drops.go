@@ -44,8 +44,9 @@ type dropped struct {
 	problem atomic.Pointer[string] // why the group can't be read; nil: it can
 	group   atomic.Pointer[uint16] // as configured
 
-	saving sync.Mutex // guards saved, and is held during a save
-	saved  uint64     // changes of the table, when it was saved last
+	saving  sync.Mutex // guards what follows, and is held during a save
+	saved   uint64     // changes of the table, when it was saved last
+	trouble string     // the error that was logged last, "" if it is over
 
 	mu   sync.Mutex // guards what follows
 	stop func()     // ends the goroutine; nil: there is none

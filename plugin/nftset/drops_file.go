@@ -22,11 +22,26 @@ func (d *dropped) save() {
 	if err == nil {
 		err = d.keep(dropsFile, content)
 	}
-	if err != nil {
-		log.Errorf("the drops are not kept over a restart: %v", err)
-		return
+	if err == nil {
+		d.saved = changes
 	}
-	d.saved = changes
+	d.noteSave(err)
+}
+
+// noteSave logs an error, once, and when it is over.
+func (d *dropped) noteSave(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	switch {
+	case text == d.trouble:
+	case err != nil:
+		log.Errorf("the drops are not kept over a restart: %v", err)
+	default:
+		log.Info("the drops are kept over a restart again")
+	}
+	d.trouble = text
 }
 
 // restore takes over what an earlier process has left.

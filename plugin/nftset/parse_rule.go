@@ -17,6 +17,9 @@ const limitMax = 100_000
 
 var ruleName = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
 
+// IsRuleName tells whether a rule can have this name.
+func IsRuleName(name string) bool { return ruleName.MatchString(name) }
+
 // ruleParser reads one named block.
 type ruleParser struct {
 	*parser

@@ -33,7 +33,7 @@ func setup(c *caddy.Controller) error {
 		c.OnFinalShutdown(inst.end)
 		c.OnRestartFailed(inst.keep)
 	}
-	if len(block.Rules) == 0 {
+	if len(block.Rules) == 0 && cfg.Node.Drops == nil { // with it, what clients are told matters
 		return nil
 	}
 	h := &Handler{keys: block.Keys, zones: zonesOf(block.Keys), rules: block.Rules}
