@@ -15,10 +15,14 @@ INSIDE := $(if $(filter 0,$(shell id -u)),,$(GO) mod download && unshare --user 
 # Debian's kernels that some tests are run on, in virtual machines.
 KERNELS := $(if $(filter amd64,$(shell $(GO) env GOARCH)),6.1 6.12)
 
-.PHONY: build demo test bench soak lint fuzz check-deps kernels
+.PHONY: build man demo test bench soak lint fuzz check-deps kernels
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/namewall ./cmd/namewall
+
+# man writes a manual page for each command, for packages.
+man: build
+	bin/namewall man bin/man
 
 demo: check-deps
 	$(GO) run ./integration/demo

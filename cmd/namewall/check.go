@@ -8,7 +8,7 @@ import (
 
 func checkCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "check [-conf Corefile] [--nft FILE] [--resolve]",
+		Use:   "check [-conf Corefile] [--nft FILE] [--resolve] [--json]",
 		Short: "Compare a Corefile with the kernel's sets",
 		Long: `Compare a Corefile with the kernel's sets, and print for each rule what is right
 and what is not. Nothing is started, and nothing changed.
@@ -23,11 +23,14 @@ with interfaces named like this machine's.
 With --resolve the rules' exact names are looked up, once, to warn about what
 vendors warn about: names that don't exist, that have fewer addresses than their
 siblings, or that lead to load balancers in a rule for connections from there.`,
+		Example: `  namewall check -conf /etc/namewall/Corefile --resolve
+  namewall check --nft /etc/nftables.conf`,
 		Args: noArgs,
 	}
 	conf := corefileFlag(c)
 	ruleset := c.Flags().String("nft", "", "file of nft(8) to compare with, instead of the kernel")
 	resolve := c.Flags().Bool("resolve", false, "look the exact names up")
+	asJSON := c.Flags().Bool("json", false, "print the findings as JSON")
 	server := c.Flags().String("server", "", "resolver to ask, ADDRESS[:PORT], instead of the system's (implies --resolve)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		input, f, err := readCorefile(*conf)
@@ -52,8 +55,14 @@ siblings, or that lead to load balancers in a rule for connections from there.`,
 			looked = lookUp(c.Context(), client, f.Rules)
 		}
 		found := inspect(f, invalid, sets, err, looked)
-		fmt.Fprintf(c.OutOrStdout(), "%s: %s in %s\n\n", *conf, plural(len(f.Rules), "rule"), plural(len(f.Servers), "server block"))
-		found.print(c.OutOrStdout())
+		if *asJSON {
+			if err := printJSON(c.OutOrStdout(), found); err != nil {
+				return err
+			}
+		} else {
+			fmt.Fprintf(c.OutOrStdout(), "%s: %s in %s\n\n", *conf, plural(len(f.Rules), "rule"), plural(len(f.Servers), "server block"))
+			found.print(c.OutOrStdout())
+		}
 		if found.count(wrong) > 0 {
 			return errReported
 		}

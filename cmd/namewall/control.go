@@ -31,9 +31,13 @@ func (a *asking) print(w io.Writer, answer any, text func(io.Writer)) error {
 		text(w)
 		return nil
 	}
+	return printJSON(w, answer)
+}
+
+func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	return e.Encode(answer)
+	return e.Encode(v)
 }
 
 // span is a duration as people say it.

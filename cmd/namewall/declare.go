@@ -34,7 +34,8 @@ func nftCommand() *cobra.Command {
 		Long: `Print the declarations of the tables and sets that a Corefile needs, to include
 in nftables.conf in front of the rules that use them. They can be loaded again
 at any time, and keep what the sets hold.`,
-		Args: noArgs,
+		Example: `  namewall nft -conf /etc/namewall/Corefile > /etc/nftables.d/namewall.nft`,
+		Args:    noArgs,
 	}
 	conf := corefileFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {

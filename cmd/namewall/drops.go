@@ -23,6 +23,8 @@ the address for before the packet came.
 
 Each entry is all packets between a client and a name for one service. They are
 kept for a week after the last one. The exit code is 1 if there are none.`,
+		Example: `  namewall drops --since 24h
+  namewall drops --client 192.0.2.9 --cause no_rule`,
 		Args: noArgs,
 	}
 	ask := askingFlags(c)
@@ -34,6 +36,7 @@ kept for a week after the last one. The exit code is 1 if there are none.`,
 		"cause":   c.Flags().String("cause", "", "only for this cause, such as no_rule or never_asked"),
 	}
 	limit := c.Flags().Int("limit", 1000, "at most so many entries")
+	ask.completes(c, "cause", fixed("no_rule", "expired", "revoked", "other_service", "in_set", "never_asked"))
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		parameters := url.Values{"limit": {strconv.Itoa(*limit)}}
 		for name, word := range words {

@@ -78,6 +78,8 @@ Formats:
 
 With --for FILE, nft prints the elements alone, and only of those sets that FILE
 declares, so that one 'nft -f' of FILE and of this reloads the ruleset with them.`,
+		Example: `  namewall export web --format csv
+  namewall export --all --format nft --for /etc/nftables.conf`,
 		Args: func(_ *cobra.Command, args []string) error { return e.checkArgs(args) },
 	}
 	conf := corefileFlag(c)

@@ -98,6 +98,7 @@ the reason and nothing is written; with --skip they become comments.
 
 The sets are new ones, so that both programs can feed side by side: their names
 begin with what --prefix says.`, p.lines, p.title),
+		Example: "  namewall import " + p.name + " FILE --out /etc/namewall/imported",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError{fmt.Errorf("a file of %s is missing", p.title)}

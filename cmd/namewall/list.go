@@ -21,6 +21,8 @@ func listCommand() *cobra.Command {
 		Long: `List the elements that a running namewall knows of in the sets that it feeds: how
 long the kernel still holds them, and which names of which rules they are there
 for. The exit code is 1 if there are none.`,
+		Example: `  namewall list --rule web
+  namewall list --set 'inet filter web4' --json`,
 		Args: noArgs,
 	}
 	ask := askingFlags(c)
@@ -31,6 +33,9 @@ for. The exit code is 1 if there are none.`,
 		"address": c.Flags().String("address", "", "only this address"),
 	}
 	limit := c.Flags().Int("limit", 1000, "at most so many elements")
+	ask.completes(c, "rule", runningRules)
+	ask.completes(c, "set", runningSets)
+	ask.completes(c, "name", heldNames)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		parameters := url.Values{"limit": {strconv.Itoa(*limit)}}
 		for name, word := range words {

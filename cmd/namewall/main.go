@@ -123,6 +123,7 @@ func rootCommand() *cobra.Command {
 		exportCommand(),
 		versionCommand(),
 		setsCommand(),
+		manCommand(),
 	)
 	return root
 }

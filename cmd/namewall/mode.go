@@ -18,6 +18,8 @@ written, but no answer is trimmed, failed or held for a set that is missing. It
 is the brake for when answers are what is wrong; what the firewall drops, it goes
 on dropping. It lasts over reloads until 'namewall mode enforce' or the end of the
 process, after which the Corefile's mode counts again.`,
+		Example: `  namewall mode feed
+  namewall mode enforce web`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 || args[0] != "feed" && args[0] != "enforce" {
 				return usageError{fmt.Errorf("write 'namewall mode feed' or 'namewall mode enforce', and a rule's name if not all are meant")}
@@ -26,6 +28,15 @@ process, after which the Corefile's mode counts again.`,
 		},
 	}
 	ask := askingFlags(c)
+	c.ValidArgsFunction = func(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		switch len(args) {
+		case 0:
+			return []string{"feed", "enforce"}, cobra.ShellCompDirectiveNoFileComp
+		case 1:
+			return ask.completion(runningRules)(c, args, word)
+		}
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		m := control.Mode{Mode: args[0]}
 		if len(args) == 2 {

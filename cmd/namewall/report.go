@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -40,6 +41,25 @@ func (r *report) section(format string, args ...any) *section {
 	s := &section{title: fmt.Sprintf(format, args...)}
 	*r = append(*r, s)
 	return s
+}
+
+// MarshalJSON implements json.Marshaler: a list of what there is to say, with what
+// it is about.
+func (r report) MarshalJSON() ([]byte, error) {
+	type line struct {
+		About string `json:"about"`
+		Level string `json:"level"`
+		Text  string `json:"text"`
+	}
+	lines := []line{}
+	for _, s := range r {
+		for _, f := range s.findings {
+			lines = append(lines, line{s.title, f.level.String(), f.text})
+		}
+	}
+	return json.Marshal(struct {
+		Findings []line `json:"findings"`
+	}{lines})
 }
 
 // count is the number of findings of a level.

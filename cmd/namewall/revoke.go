@@ -28,6 +28,8 @@ Corefile. So has what is static. Elements that others have written are left alon
 
 The exit code is 0 if all that was found is closed, and 1 if something is not, or
 nothing was found.`,
+		Example: `  namewall revoke www.example.com
+  namewall revoke 198.51.100.7 --rule web --kill`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usageError{fmt.Errorf("write one name or one address, such as 'namewall revoke 198.51.100.7 --kill'")}
@@ -39,6 +41,8 @@ nothing was found.`,
 	var body control.Revoke
 	c.Flags().StringVar(&body.Rule, "rule", "", "only what this rule wants")
 	c.Flags().BoolVar(&body.Kill, "kill", false, "end the connections too")
+	c.ValidArgsFunction = firstOnly(ask.completion(heldNames))
+	ask.completes(c, "rule", runningRules)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if _, err := netip.ParseAddr(args[0]); err == nil {
 			body.Address = args[0]

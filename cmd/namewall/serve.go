@@ -12,8 +12,11 @@ import (
 
 func serveCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:                "serve [-conf Corefile] [flags of CoreDNS]",
-		Short:              "Run the server",
+		Use:   "serve [-conf Corefile] [flags of CoreDNS]",
+		Short: "Run the server",
+		Long: `Run the server: CoreDNS with the nftset plugin. Its flags are CoreDNS's;
+'namewall help serve' lists them, and -conf names the Corefile.`,
+		Example:            `  namewall serve -conf /etc/namewall/Corefile`,
 		DisableFlagParsing: true, // they are CoreDNS's
 		Run:                func(_ *cobra.Command, args []string) { serve(args) },
 	}

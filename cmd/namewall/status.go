@@ -21,6 +21,8 @@ func statusCommand() *cobra.Command {
 		Long: `Say whether a running namewall is ready: every set of every rule can be fed. The
 exit code is 0 if it is, and 1 if it isn't or doesn't answer, for keepalived and
 monitoring.`,
+		Example: `  namewall status
+  namewall status --quiet || logger 'namewall is not ready'`,
 		Args: noArgs,
 	}
 	ask := askingFlags(c)

@@ -28,7 +28,8 @@ that were never in DNS, stand in comments below.
 
 Nothing is changed. Write it to a file, read it, declare the sets, and import the
 file into the server block. The exit code is 1 if there is no name to suggest.`,
-		Args: noArgs,
+		Example: `  namewall suggest --since 24h --rule web > /etc/namewall/web.rules`,
+		Args:    noArgs,
 	}
 	ask := askingFlags(c)
 	since := c.Flags().String("since", "7d", "of what was dropped since then, such as 24h ago, or a time")

@@ -38,6 +38,8 @@ not.`,
 	ask := askingFlags(c)
 	qtype := c.Flags().String("type", "A", "type of the question: A, AAAA, HTTPS, …")
 	client := c.Flags().String("client", "", "who would ask; else it is namewall itself")
+	c.ValidArgsFunction = firstOnly(ask.completion(heldNames))
+	ask.completes(c, "type", fixed("A", "AAAA", "HTTPS", "SVCB", "ANY"))
 	c.RunE = func(c *cobra.Command, args []string) error {
 		parameters := url.Values{"name": {args[0]}, "type": {*qtype}}
 		if *client != "" {

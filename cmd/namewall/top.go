@@ -35,6 +35,7 @@ interrupted; otherwise, or with --once or --json, it is printed once.`,
 	ask := askingFlags(c)
 	by := c.Flags().String("by", "answers", "what comes first: answers, refused or held")
 	limit := c.Flags().Int("limit", 0, "so many of each; else 10, or what fits on the terminal")
+	ask.completes(c, "by", fixed("answers", "refused", "held"))
 	once := c.Flags().Bool("once", false, "print it once")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		draw := func(rows int, before string) error {

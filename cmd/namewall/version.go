@@ -43,12 +43,25 @@ func readBuild() build {
 }
 
 func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Say what this binary is made of",
-		Args:  noArgs,
-		Run:   func(c *cobra.Command, _ []string) { fmt.Fprint(c.OutOrStdout(), versionText()) },
+	c := &cobra.Command{
+		Use:     "version [--json]",
+		Short:   "Say what this binary is made of",
+		Example: `  namewall version`,
+		Args:    noArgs,
 	}
+	asJSON := c.Flags().Bool("json", false, "print it as JSON")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *asJSON {
+			b := readBuild()
+			return printJSON(c.OutOrStdout(), map[string]string{
+				"namewall": b.version, "commit": b.commit, "coredns": coremain.CoreVersion,
+				"go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
+			})
+		}
+		_, err := fmt.Fprint(c.OutOrStdout(), versionText())
+		return err
+	}
+	return c
 }
 
 // versionText is what the command and the flag of that name print.

@@ -26,12 +26,23 @@ which answers it holds for long, and what the firewall drops, if the Corefile ha
 'drops', a line each, until it is interrupted. It may be
 left running on a busy gateway: what comes too fast to be shown is left out and
 counted, and nothing waits for it.`,
+		Example: `  namewall watch
+  namewall watch --kind refused --rule web --json`,
 		Args: noArgs,
 	}
 	ask := askingFlags(c)
 	rule := c.Flags().String("rule", "", "only of this rule")
-	kind := c.Flags().String("kind", "", "only of this kind: admitted, extended, refused, revoked, healed, held or dropped")
+	kinds := []string{
+		control.EventAdmitted, control.EventExtended, control.EventRefused, control.EventRevoked,
+		control.EventHealed, control.EventHeld, control.EventDropped, control.EventByHand,
+	}
+	kind := c.Flags().String("kind", "", "only of this kind: "+list(kinds))
+	ask.completes(c, "rule", runningRules)
+	ask.completes(c, "kind", fixed(kinds...))
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *kind != "" && !slices.Contains(kinds, *kind) {
+			return usageError{fmt.Errorf("there are no events of kind '%s': use %s", *kind, list(kinds))}
+		}
 		ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
 		defer stop()
 		err := ask.client().Stream(ctx, "/events", func(line []byte) error {

@@ -23,6 +23,9 @@ refused, what has expired, which rule can't do its work.
 
 With - the addresses and names are read from standard input, one a line. The exit
 code is 0 if all of them are in a set now, and 1 if not.`,
+		Example: `  namewall why 198.51.100.7 tcp/443
+  namewall why www.example.com --client 192.0.2.9
+  cut -d, -f1 addresses.csv | namewall why -`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0:
@@ -35,6 +38,7 @@ code is 0 if all of them are in a set now, and 1 if not.`,
 	}
 	ask := askingFlags(c)
 	client := c.Flags().String("client", "", "who would connect, for rules with clients and for sets of pairs")
+	c.ValidArgsFunction = firstOnly(ask.completion(heldNames))
 	c.RunE = func(c *cobra.Command, args []string) error {
 		subjects := []string{args[0]}
 		if args[0] == "-" {

@@ -35,6 +35,9 @@ func NewClient(path string) *Client {
 	})
 }
 
+// Patience is how long an answer may take from now on.
+func (c *Client) Patience(limit time.Duration) { c.http.Timeout = limit }
+
 func newClient(path string, dial func(ctx context.Context, network, addr string) (net.Conn, error)) *Client {
 	return &Client{path: path, http: http.Client{Timeout: answerLimit, Transport: &http.Transport{DialContext: dial}}}
 }
