@@ -67,7 +67,7 @@ func TestControl(t *testing.T) {
 	l.NFT("delete element inet filter open4 { 198.51.100.2 }")
 	lab.Until(t, healLimit, "the element is put back", func() error { return sameKeys(l, "open4", "198.51.100.1", "198.51.100.2") })
 	lab.Until(t, healLimit, "status tells", func() error {
-		return contains(tells(t, n, 0, "status"), "1 put back", "(nft, pid ")
+		return contains(tells(t, n, 0, "status"), "1 put back", "ago, after", "(nft, pid ")
 	})
 	s.Records("inside.open.test. 60 IN A 10.1.2.3")
 	answers(t, l, "inside.open.test.", dns.TypeA)

@@ -40,7 +40,7 @@ func TestWatchAndLog(t *testing.T) {
 		return contains(watch.Output(),
 			"  refused   inside.open.test: 10.1.2.3: rule open: special-purpose address 10.1.2.3 refused, asked by 198.18.0.10\n",
 			"  admitted  www.open.test (rule open): 198.51.100.1 in inet filter open4 for 1h1m, asked by 198.18.0.10\n",
-			"  healed    inet filter open4: 1 element put back, last changed by nft (pid ",
+			"  healed    inet filter open4: 1 element put back after ", "s, last changed by nft (pid ",
 			"  revoked   www.open.test (rule open): 198.51.100.1 in inet filter open4\n")
 	})
 	for line := range strings.Lines(refusals.Output()) {

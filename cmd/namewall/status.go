@@ -122,7 +122,7 @@ func setState(s *control.Set, now time.Time) string {
 		state = "NOT READY"
 	}
 	if h := s.Healed; h != nil {
-		state += fmt.Sprintf(", %d put back %s ago", h.Elements, span(now.Sub(h.At)))
+		state += fmt.Sprintf(", %d put back %s ago, after %s", h.Elements, span(now.Sub(h.At)), brief(max(h.Took, 1e-6)))
 		if h.Process != "" {
 			state += fmt.Sprintf(" (%s, pid %d)", h.Process, h.PID)
 		}

@@ -99,6 +99,9 @@ func eventText(e *control.Event) string {
 		return text + asked(e)
 	case control.EventHealed:
 		text := fmt.Sprintf("%s: %s put back", e.Set, plural(e.Count, "element"))
+		if e.Took > 0 {
+			text += " after " + brief(e.Took)
+		}
 		if e.Process != "" {
 			text += fmt.Sprintf(", last changed by %s (pid %d)", e.Process, e.PID)
 		}

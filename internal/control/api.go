@@ -48,6 +48,7 @@ type Set struct {
 type Heal struct {
 	At       time.Time `json:"at"`
 	Elements int       `json:"elements"`
+	Took     float64   `json:"took_seconds"`      // for how long they were missing
 	Process  string    `json:"process,omitempty"` // who had changed the set, if that is known
 	PID      int       `json:"pid,omitempty"`
 }
@@ -286,6 +287,7 @@ type Event struct {
 	Count   int     `json:"count,omitempty"` // healed: elements; lost: events
 	Process string  `json:"process,omitempty"`
 	PID     int     `json:"pid,omitempty"`
+	Took    float64 `json:"took_seconds,omitempty"` // healed: for how long they were missing
 	Held    float64 `json:"held_seconds,omitempty"`
 	UID     *uint32 `json:"uid,omitempty"` // by hand, and what was revoked by hand: whose
 

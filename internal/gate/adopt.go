@@ -102,8 +102,9 @@ func (k *keeper) adopt(l *link, ks *kernelSet, info nft.Set) {
 	case ks.lost.Load():
 		ks.stale.Store(true)
 	default:
-		k.refill(ks, epoch)
+		k.refill(ks, epoch, unread.since)
 		if first := ks.reading == 1; first { // nobody has taken anything out
+			ks.hurtAt.Store(0)
 			if n := ks.healed.Swap(0); n > 0 {
 				k.log.Infof("set %s: put in %d elements that were promised before", ks.id, n)
 			}
@@ -164,7 +165,7 @@ func (g *Gate) heldUntil(e nft.Element) moment {
 
 // refill queues what was promised and the kernel doesn't hold, and forgets what
 // nobody was promised of an earlier life of the set.
-func (k *keeper) refill(ks *kernelSet, epoch uint32) {
+func (k *keeper) refill(ks *kernelSet, epoch uint32, since moment) {
 	now := k.now()
 	k.each(func(b *binding) bool {
 		switch {
@@ -172,7 +173,7 @@ func (k *keeper) refill(ks *kernelSet, epoch uint32) {
 		case b.ending != notEnding:
 			return k.goOnEnding(b)
 		case b.until > now && b.holds(epoch) < b.until:
-			k.restore(b, epoch)
+			k.restore(b, epoch, since)
 		case b.until <= now && b.holds(epoch) <= now:
 			return false
 		}
@@ -180,13 +181,15 @@ func (k *keeper) refill(ks *kernelSet, epoch uint32) {
 	})
 }
 
-// restore queues the write that gives a binding back what it was promised, unless
-// the set has another layout for now. Its shard is locked.
-func (g *Gate) restore(b *binding, epoch uint32) {
+// restore queues the write that gives a binding back what it was promised, and what
+// it has lacked since then, unless the set has another layout for now. Its shard is
+// locked.
+func (g *Gate) restore(b *binding, epoch uint32, since moment) {
 	if b.set.state.Load().layout != b.at.layout {
 		return
 	}
 	b.writing = b.until
 	b.batch, b.index = g.queue.add(write{kind: healing, binding: b, epoch: epoch, until: b.until})
+	b.set.hurtAt.CompareAndSwap(0, int64(since))
 	b.set.healed.Add(1)
 }

@@ -139,7 +139,7 @@ func (g *Gate) note(ks *kernelSet, layout set.Layout, epoch uint32, n news, heal
 	case b.due() <= now && !crossed:
 		g.drop(s, b)
 	case heal && b.until > now && n.held < b.until:
-		g.restore(b, epoch)
+		g.restore(b, epoch, n.at)
 	}
 }
 

@@ -28,9 +28,11 @@ type Happening struct {
 	Client netip.Addr
 	Feed   bool // the client got it all the same
 
-	// Healed: the set, and how many elements, and who had changed it.
+	// Healed: the set, how many elements, for how long they were missing, and who had
+	// changed the set.
 	Set     set.ID
 	Count   int
+	Took    time.Duration
 	Process string
 	PID     int
 
@@ -173,12 +175,10 @@ func (g *Gate) tellOfAnswer(q *Question) {
 }
 
 // tellOfHeal tells that elements of a set were put back.
-func (g *Gate) tellOfHeal(ks *kernelSet, n int) {
-	h := Happening{Kind: Healed, Set: ks.id, Count: n}
-	if who := ks.foreign.Load(); who != nil {
-		h.Process, h.PID = who.name, who.pid
-	}
-	g.stage.tell(h)
+func (g *Gate) tellOfHeal(ks *kernelSet, h *Heal) {
+	told := Happening{Kind: Healed, Set: ks.id, Count: h.Elements, Took: h.Took}
+	told.Process, told.PID = h.By()
+	g.stage.tell(told)
 }
 
 // TellByHand tells that a user has changed something, in words.

@@ -102,8 +102,18 @@ func TestLastHeal(t *testing.T) {
 		if h == nil || h.Elements != 2 {
 			t.Fatalf("%+v", h)
 		}
+		if h.Took != 0 { // fake time stands still for what is put back at once
+			t.Errorf("it took %v", h.Took)
+		}
 		if name, pid := h.By(); name != "" || pid != 0 {
 			t.Errorf("by %q, %d", name, pid)
+		}
+		k.remove(web4)
+		time.Sleep(3 * time.Second)
+		k.declare(web4, v4, 0)
+		time.Sleep(2 * tick)
+		if h := b.gate.Stats().Sets[0].LastHeal; h.Elements != 2 || h.Took != 3*time.Second {
+			t.Errorf("%+v", h)
 		}
 	})
 }

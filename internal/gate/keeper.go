@@ -116,7 +116,7 @@ func (k *keeper) turn() <-chan time.Time {
 		}
 		if st.err == nil && now >= ks.owingAt && ks.owing.Swap(false) {
 			ks.owingAt = now + retryMax
-			k.refill(ks, st.epoch)
+			k.refill(ks, st.epoch, k.now())
 		}
 		if !ks.stale.Swap(false) && (st.err == nil || now < ks.retryAt) {
 			continue
@@ -268,14 +268,25 @@ func (g *Gate) known() []*kernelSet {
 	return all
 }
 
+// mended is for how long elements were missing that have been written again, or are
+// about to be.
+func (ks *kernelSet) mended(now moment) time.Duration {
+	hurt, mended := ks.hurtAt.Swap(0), ks.mendedAt.Load()
+	if mended < hurt {
+		mended = int64(now)
+	}
+	return time.Duration(mended - hurt)
+}
+
 // report logs every problem that has come up, and every one that is over, once;
 // and what was put back since it was last called.
 func (k *keeper) report() {
 	for _, ks := range k.known() {
 		if n := ks.healed.Swap(0); n > 0 {
 			k.watch.Healed(int(n))
-			k.tellOfHeal(ks, int(n))
-			ks.lastHeal.Store(&Heal{At: time.Now(), Elements: int(n), by: ks.foreign.Load()})
+			h := &Heal{At: time.Now(), Elements: int(n), Took: ks.mended(k.now()), by: ks.foreign.Load()}
+			k.tellOfHeal(ks, h)
+			ks.lastHeal.Store(h)
 			k.log.Warningf("set %s: put %d elements back, %s", ks.id, n, ks.changedBy())
 		}
 		if n := ks.revoked.Swap(0); n > 0 {

@@ -82,6 +82,9 @@ func (g *Gate) troubled(ks *kernelSet, err error, now moment) {
 // write.
 func (g *Gate) accepted(w *write) {
 	ks := w.binding.set
+	if w.kind == healing {
+		ks.mendedAt.Store(int64(g.now()))
+	}
 	t := ks.trouble.Load()
 	if t != nil && t.commit != g.commits.Load() && w.done() && (w.kind == newcomer || !errors.Is(t.err, nft.ErrFull)) {
 		ks.trouble.CompareAndSwap(t, nil)

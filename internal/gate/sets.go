@@ -30,6 +30,9 @@ type kernelSet struct {
 	revoked  atomic.Int64 // elements that were deleted since then
 	foreign  atomic.Pointer[actor]
 	lastHeal atomic.Pointer[Heal]
+	// since when elements are missing that are promised, 0 if none are, and when the
+	// last of them was written again.
+	hurtAt, mendedAt atomic.Int64
 	// forgotten: no rule feeds it any more.
 	forgotten atomic.Bool
 	owing     atomic.Bool // something that was to be put back was refused

@@ -51,6 +51,7 @@ type SetStats struct {
 type Heal struct {
 	At       time.Time
 	Elements int
+	Took     time.Duration // since they were missing, until they were written again
 	by       *actor
 }
 

@@ -184,7 +184,7 @@ func (g *Gate) settle(b *batch, i int32, now moment) {
 	case own.batch != nil: // another write follows
 	case own.until > now && own.holds(st.epoch) >= own.until:
 	case own.until > now && st.err == nil && (w.err == nil || errors.Is(w.err, errOvertaken)):
-		g.restore(own, st.epoch)
+		g.restore(own, st.epoch, now)
 	case own.until > now:
 		own.set.owing.Store(true)
 	case own.due() <= now && now-own.wrote >= crossing:

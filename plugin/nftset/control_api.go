@@ -141,7 +141,7 @@ func (a *api) status(w http.ResponseWriter, _ *http.Request) {
 			shown.Type = in.Layout.String()
 		}
 		if h := in.LastHeal; h != nil {
-			shown.Healed = &control.Heal{At: h.At, Elements: h.Elements}
+			shown.Healed = &control.Heal{At: h.At, Elements: h.Elements, Took: h.Took.Seconds()}
 			shown.Healed.Process, shown.Healed.PID = h.By()
 		}
 		out.Sets = append(out.Sets, shown)

@@ -119,7 +119,7 @@ func event(h *gate.Happening) control.Event {
 			e.Client = h.Client.String()
 		}
 	case gate.Healed:
-		e.Set, e.Count, e.Process, e.PID = h.Set.String(), h.Count, h.Process, h.PID
+		e.Set, e.Count, e.Took, e.Process, e.PID = h.Set.String(), h.Count, h.Took.Seconds(), h.Process, h.PID
 	case gate.Dropped:
 		e.Name, e.Client, e.Rule, e.Address, e.Service = h.Name, h.Client.String(), h.Drop.Rule, h.Drop.Addr.String(), h.Drop.Service
 		e.Cause, e.Text, e.Direction = h.Drop.Cause, h.Drop.Text, direction(h.Drop.Inbound)
