@@ -30,6 +30,7 @@ const pageRules = `
 	nftset {
 		` + lab.AllowWide + `
 		web 127.0.0.1:8480
+		drops 7
 	}
 	nftset open {
 		set  inet filter open4
@@ -65,9 +66,10 @@ func newPage(t *testing.T) (*lab.Lab, *lab.Namewall, *lab.Browser, string) {
 	l := lab.New(t)
 	l.Load(lab.Ruleset(openSets+`
 	set tiny4   { type ipv4_addr; flags timeout; size 5; }
-	set vendor4 { type ipv4_addr; flags timeout; size 1024; }`, openRules))
+	set vendor4 { type ipv4_addr; flags timeout; size 1024; }`, openRules+"\n\t\tlog group 7"))
 	s := l.Script()
 	records := []string{
+		"api.other.test. 60 IN A 203.0.113.77",
 		"www.open.test. 600 IN CNAME edge.cdn.test.", "edge.cdn.test. 600 IN A 198.51.100.1", "edge.cdn.test. 600 IN AAAA 2001:db8:100::1",
 		"inside.open.test. 60 IN A 10.1.2.3", "fe1.vendor.test. 60 IN A 203.0.113.1",
 	}
@@ -114,13 +116,16 @@ func TestPage(t *testing.T) {
 		answers(t, l, name, dns.TypeA, fmt.Sprintf("198.51.100.%d", 66+i))
 	}
 	tells(t, n, 0, "mode", "feed", "tiny")
+	answers(t, l, "api.other.test.", dns.TypeA, "203.0.113.77")
+	barred(t, l, 0, "203.0.113.77", 443)
 	lab.Until(t, healLimit, "all of it is shown", func() error {
 		return errors.Join(
 			contains(p.Text("#events"), "refused", "special-purpose address 10.1.2.3", "healed", "last changed by nft", "by hand", "rule tiny held to feeding"),
 			contains(p.Text("#sets"), "5 of 5, 100\u202f%", "nearly full", "1 element put back", "after nft"),
 			contains(p.Text("#rules"), "tiny\nfeeds only, by hand"),
 			contains(p.Text("#top"), "n0.open.test\t1", "inside.open.test\t1\t1", "198.18.0.10"),
-			contains(p.Text("#drops"), "With drops 7 in the Corefile's"))
+			contains(p.Text("#drops"), "api.other.test tcp/443", "no rule", "matches no rule"),
+			contains(p.Text("#events"), "dropped", "198.18.0.10 → api.other.test tcp/443"))
 	})
 	events := p.Text("#events")
 	for _, name := range evil {
@@ -206,7 +211,7 @@ func TestPageWithoutScript(t *testing.T) {
 	p := b.Tab()
 	p.On(lab.Screen{Width: desk, Height: 900, NoScript: true})
 	p.Go(page + "/")
-	if err := contains(p.Text("body"), "inet filter open4", "Without JavaScript this list stays empty"); err != nil {
+	if err := contains(p.Text("body"), "inet filter open4", "Without JavaScript this list stays empty", "Nothing in the last week, of what the ruleset logs to group 7"); err != nil {
 		t.Error(err)
 	}
 	search(t, p, "www.open.test", "", "")
@@ -236,6 +241,9 @@ func TestPageReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	served("127.0.0.1:8480", true)
+	if out, err := l.Gateway.Run(nil, "curl", "-sS", "http://127.0.0.1:8480/"); err != nil || !strings.Contains(out, "With <code>drops 7</code>") {
+		t.Errorf("it doesn't say how to see what is dropped: %v\n%s", err, out)
+	}
 	// Somebody looks on all the time.
 	looking := l.Gateway.Start(t, nil, "curl", "curl", "-sSN", "http://127.0.0.1:8480/events")
 	lab.Until(t, healLimit, "somebody looks on", func() error { return contains(looking.Output(), ": what happens") })

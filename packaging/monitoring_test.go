@@ -106,6 +106,7 @@ func busyCorefile(names string) string {
 		` + lab.AllowWide + `
 		state /var/lib/namewall
 		log   /var/log/namewall/grants.log
+		drops 7
 	}
 	nftset open {
 		set   inet filter open4
@@ -134,7 +135,7 @@ func TestMonitoring(t *testing.T) {
 	l.Load(lab.Ruleset(`
 	set open4   { type ipv4_addr; flags timeout; size 1024; }
 	set tiny4   { type ipv4_addr; flags timeout; size 1; }
-	set vendor4 { type ipv4_addr; flags timeout; size 1024; }`, ""))
+	set vendor4 { type ipv4_addr; flags timeout; size 1024; }`, "log group 7"))
 	s := l.Script()
 	s.Records("a.open.test. 60 IN A 198.51.100.1", "b.open.test. 60 IN A 10.1.2.3",
 		"a.tiny.test. 60 IN A 198.51.100.2", "b.tiny.test. 60 IN A 198.51.100.3", "fe.vendor.test. 1 IN A 203.0.113.1")
@@ -148,9 +149,10 @@ func TestMonitoring(t *testing.T) {
 		l.Ask(lab.Client4(0), "udp", name, dns.TypeA)
 	}
 	l.NFT("delete element inet filter open4 { 198.51.100.1 }")
+	barred(t, l, "203.0.113.99", 443)
 	s.Records("fe.vendor.test. 1 IN A 203.0.113.2")
 	lab.Until(t, 3*limit, "everything has happened", func() error {
-		for _, name := range []string{"refused_addresses_total", "kernel_errors_total", "foreign_changes_total", "healed_elements_total", "on_change_runs_total"} {
+		for _, name := range []string{"refused_addresses_total", "kernel_errors_total", "foreign_changes_total", "healed_elements_total", "on_change_runs_total", "dropped_packets_total"} {
 			if n.Metric("coredns_nftset_"+name) == 0 {
 				return errors.New(name + " is 0")
 			}

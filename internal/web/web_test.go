@@ -71,7 +71,7 @@ func fake(t *testing.T) http.Handler {
 		lines := json.NewEncoder(w)
 		for _, kind := range []string{
 			control.EventAdmitted, control.EventExtended, control.EventRevoked, control.EventRefused, control.EventHealed,
-			control.EventHeld, control.EventByHand, control.EventLost, hostile,
+			control.EventHeld, control.EventByHand, control.EventDropped, control.EventLost, hostile,
 		} {
 			_ = lines.Encode(control.Event{
 				At: now, Kind: kind, Rule: hostile, Name: hostile, Client: hostile, Set: hostile, Address: hostile, Service: hostile + "\n\ndata: x",
@@ -144,7 +144,7 @@ func TestHostileNames(t *testing.T) {
 	}
 	items := 0
 	lines := bufio.NewScanner(r.Body)
-	for items < 10 && lines.Scan() {
+	for items < 11 && lines.Scan() {
 		line := lines.Text()
 		switch {
 		case strings.Contains(line, "<img") || strings.HasPrefix(line, "data: x"):
@@ -155,7 +155,7 @@ func TestHostileNames(t *testing.T) {
 			t.Errorf("not of the stream: %s", line)
 		}
 	}
-	if items != 10 {
+	if items != 11 {
 		t.Errorf("%d items: %v", items, lines.Err())
 	}
 }
