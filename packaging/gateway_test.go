@@ -128,7 +128,7 @@ func TestGateway(t *testing.T) {
 	barred(t, l, "203.0.113.9", 443)
 	lab.Until(t, limit, "what was dropped is told by its name", func() error {
 		out, err := n.Asks("drops", "--name", "www.example.com")
-		if err != nil || !strings.Contains(out, " 203.0.113.9 tcp/443\n    www.example.com, asked ") || !strings.Contains(out, ", matches no rule") {
+		if err != nil || !strings.Contains(strings.Join(strings.Fields(out), " "), " 203.0.113.9 tcp/443 www.example.com, asked ") || !strings.Contains(strings.Join(strings.Fields(out), " "), ", matches no rule") {
 			return fmt.Errorf("%w\n%s", err, out)
 		}
 		return nil

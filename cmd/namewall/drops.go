@@ -63,7 +63,8 @@ func printDrops(w io.Writer, found *control.Drops, now time.Time) {
 	printDropsState(w, "", found)
 	for i := range found.Drops {
 		d := &found.Drops[i]
-		fmt.Fprintf(w, "%s ago, %s: %s\n    %s\n", span(now.Sub(d.Last)), plural(int(d.Count), "packet"), flow(d), d.Text)
+		fold(w, "", "    ", fmt.Sprintf("%s ago, %s: %s", span(now.Sub(d.Last)), plural(int(d.Count), "packet"), flow(d)))
+		fold(w, "    ", "      ", d.Text)
 		if d.Covered != "" {
 			fmt.Fprintf(w, "    by now rule %s opens it\n", d.Covered)
 		}
@@ -83,10 +84,10 @@ func printDropsState(w io.Writer, prefix string, found *control.Drops) {
 	case found.Group == nil:
 		fmt.Fprintf(w, "%sthe Corefile has no 'drops GROUP': nothing is read\n", prefix)
 	case found.Problem != "":
-		fmt.Fprintf(w, "%snothing is read: %s\n", prefix, found.Problem)
+		fold(w, prefix, prefix, "nothing is read: "+found.Problem)
 	}
 	if found.Lost > 0 {
-		fmt.Fprintf(w, "%s%s came too fast to be read: give the ruleset's 'log group' a limit\n", prefix, plural(int(found.Lost), "packet"))
+		fold(w, prefix, prefix, plural(int(found.Lost), "packet")+" came too fast to be read: give the ruleset's 'log group' a limit")
 	}
 }
 

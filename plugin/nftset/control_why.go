@@ -309,8 +309,12 @@ func (e *explanation) dropped() {
 		if d.Inbound {
 			slices.Reverse(ends)
 		}
-		e.find(control.CauseDropped, d.Rule, d.Last, "the firewall dropped %s → %s %s, %d packets so far: %s",
-			ends[0], ends[1], drops.ServiceText(d.Service), d.Count, dropText(d, "before"))
+		times := "once"
+		if d.Count > 1 {
+			times = fmt.Sprintf("%d times", d.Count)
+		}
+		e.find(control.CauseDropped, d.Rule, d.Last, "the firewall dropped %s → %s %s, %s so far: %s",
+			ends[0], ends[1], drops.ServiceText(d.Service), times, dropText(d, "before"))
 	}
 }
 
