@@ -32,7 +32,7 @@ func table(w io.Writer, indent string, rows [][]string) {
 			line += cell + strings.Repeat(" ", widths[i]-length(cell)+2)
 		}
 		last, hang := row[len(row)-1], strings.Repeat(" ", length(line))
-		if length(line)+length(last) > width && width-length(line) < leastColumn {
+		if room := width - length(line); length(last) > room && (room < leastColumn || longest(last) > room) {
 			fmt.Fprintln(w, strings.TrimRight(line, " "))
 			line, hang = indent+"    ", indent+"    "
 		}
@@ -57,6 +57,15 @@ func fold(w io.Writer, first, other, text string) {
 		empty = false
 	}
 	fmt.Fprintln(w, strings.TrimRight(line, " "))
+}
+
+// longest is the length of a text's longest word.
+func longest(text string) int {
+	n := 0
+	for word := range strings.FieldsSeq(text) {
+		n = max(n, length(word))
+	}
+	return n
 }
 
 func length(text string) int { return utf8.RuneCountInString(text) }
