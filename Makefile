@@ -15,7 +15,7 @@ INSIDE := $(if $(filter 0,$(shell id -u)),,$(GO) mod download && unshare --user 
 # Debian's kernels that some tests are run on, in virtual machines.
 KERNELS := $(if $(filter amd64,$(shell $(GO) env GOARCH)),6.1 6.12)
 
-.PHONY: build man demo test bench soak lint fuzz check-deps kernels
+.PHONY: build man demo test bench bench-quick bench-go soak lint fuzz check-deps kernels
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/namewall ./cmd/namewall
@@ -30,7 +30,13 @@ demo: check-deps
 test: check-deps kernels
 	$(INSIDE) $(GO) test -race -timeout 30m ./...
 
-bench: check-deps
+# bench measures what namewall costs, against its peers, in half an hour, and writes
+# docs/benchmarks.md; bench-quick shows in two minutes that it does. bench-go runs
+# every Go benchmark; compare two runs with benchstat.
+bench bench-quick: check-deps
+	$(GO) run ./integration/bench -smartdns "$$(sh integration/bench/require.sh)" $(if $(filter bench-quick,$@),-quick)
+
+bench-go: check-deps
 	$(INSIDE) $(GO) test -run '^$$' -bench . -benchmem ./...
 
 # soak is the test of expiry for as long as SOAK says.

@@ -4,39 +4,28 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"runtime"
-	"slices"
 	"strings"
-	"sync"
 
 	"github.com/namewall/namewall/integration/lab"
 )
 
-// stage is where the demo happens: what a *testing.T is to a test.
+// stage is where the demo happens.
 type stage struct {
-	cleanups      []func()
+	*lab.Alone
 	promises, bad int
-	failed        bool
 }
-
-var _ lab.T = &stage{}
 
 // tell runs the acts one after the other, cleans up, and returns the exit
 // status.
 func tell(acts ...func(*stage)) int {
-	s := &stage{}
-	var told sync.WaitGroup
-	told.Go(func() { // a goroutine of its own, which Fatalf may end
+	s := new(stage)
+	err := lab.RunAlone("", func(a *lab.Alone) {
+		s.Alone = a
 		for _, act := range acts {
 			act(s)
 		}
 	})
-	told.Wait()
-	for _, cleanup := range slices.Backward(s.cleanups) {
-		cleanup()
-	}
-	if s.failed {
+	if err != nil || s.bad > 0 {
 		fmt.Printf("\nThe demo failed: %d of %d promises broken.\n", s.bad, s.promises)
 		return 1
 	}
@@ -65,46 +54,9 @@ func (s *stage) promise(what string, kept bool, outcome string, err error) {
 	if !kept {
 		mark = "BROKEN"
 		s.bad++
-		s.failed = true
 	}
 	if err != nil {
 		outcome = err.Error()
 	}
 	fmt.Printf("  %s  %s: %s\n", mark, what, outcome)
-}
-
-// Helper implements lab.T.
-func (s *stage) Helper() {}
-
-// Logf implements lab.T.
-func (s *stage) Logf(format string, args ...any) {
-	fmt.Printf(format+"\n", args...)
-}
-
-// Errorf implements lab.T.
-func (s *stage) Errorf(format string, args ...any) {
-	s.failed = true
-	s.Logf(format, args...)
-}
-
-// Fatalf implements lab.T. It ends the story.
-func (s *stage) Fatalf(format string, args ...any) {
-	s.Errorf(format, args...)
-	runtime.Goexit()
-}
-
-// Failed implements lab.T.
-func (s *stage) Failed() bool { return s.failed }
-
-// Cleanup implements lab.T.
-func (s *stage) Cleanup(f func()) { s.cleanups = append(s.cleanups, f) }
-
-// TempDir implements lab.T.
-func (s *stage) TempDir() string {
-	dir, err := os.MkdirTemp("", "namewall-demo-")
-	if err != nil {
-		s.Fatalf("%v", err)
-	}
-	s.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }

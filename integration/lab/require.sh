@@ -1,12 +1,12 @@
 #!/bin/sh
 # Provides the commands that the lab and the tests need, from Debian's packages: as root it
 # installs what is missing and says so, otherwise it prints the line that does.
-# With --check it never installs.
+# With --check it never installs. NEEDED in the environment is another list than the lab's own.
 set -eu
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 # command, package that has it
-needed='
+needed=${NEEDED-'
 chromium-headless-shell chromium-headless-shell
 curl      curl
 dig       bind9-dnsutils
@@ -27,7 +27,7 @@ setpriv   util-linux
 systemd-analyze systemd
 unbound   unbound
 xz        xz-utils
-'
+'}
 
 missing=$(printf '%s' "$needed" | while read -r command package; do
     [ -z "$command" ] || command -v "$command" >/dev/null || printf ' %s' "$package"

@@ -113,7 +113,7 @@ func (l *Lab) unconfined(command, dir string) string {
 	if err != nil {
 		l.t.Fatalf("%v", err)
 	}
-	copied := filepath.Join(dir, command)
+	copied := filepath.Join(dir, filepath.Base(command))
 	if err := os.WriteFile(copied, binary, 0o700); err != nil {
 		l.t.Fatalf("%v", err)
 	}

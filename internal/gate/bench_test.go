@@ -4,21 +4,36 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/namewall/namewall/internal/answer"
+	"github.com/namewall/namewall/internal/nft"
 	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
 )
 
-// benchGate is a gate on a fake kernel, outside of synctest, with its set read.
-func benchGate(tb testing.TB) *Block {
+// forgetful is a fake kernel that takes every commit and keeps nothing of it: what
+// is measured is the gate.
+type forgetful struct{ *fakeKernel }
+
+func (k forgetful) Open(events func(nft.Event)) (Session, error) {
+	s, err := k.fakeKernel.Open(events)
+	return forgetfulSession{s}, err
+}
+
+type forgetfulSession struct{ Session }
+
+func (forgetfulSession) Commit([]nft.Op) error { return nil }
+
+// benchGate is a gate on a forgetful kernel, outside of synctest, with its set read.
+func benchGate(tb testing.TB, change ...func(*rule.Rule)) *Block {
 	k := newFakeKernel()
 	k.declare(web4, v4, 0)
-	g := New(Options{Kernel: k})
+	g := New(Options{Kernel: forgetful{k}})
 	tb.Cleanup(g.Close)
-	r := newRule("web", []set.ID{web4})
+	r := newRule("web", []set.ID{web4}, change...)
 	i := g.Stage([]*rule.Rule{r}, rule.Site{})
 	i.Start()
 	for deadline := time.Now().Add(10 * time.Second); len(g.Problems()) > 0; {
@@ -98,7 +113,7 @@ func BenchmarkCovered(b *testing.B) {
 		names[i] = fmt.Sprintf("h%d.example.com.", i)
 		block.askTwo(new(Question), names[i], i)
 	}
-	for _, p := range []int{1, 4, 16, 64} {
+	for _, p := range []int{1, 2, 4, 8, 16, 32, 64} {
 		b.Run(fmt.Sprintf("goroutines=%d", p), func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetParallelism(p)
@@ -107,6 +122,35 @@ func BenchmarkCovered(b *testing.B) {
 				for i := 0; pb.Next(); i++ {
 					q.Reset()
 					block.askTwo(q, names[i%len(names)], i%len(names))
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkFresh is an answer with two addresses that are new each time, by who
+// asks at the same time; commits cost nothing. Names come back, addresses don't.
+func BenchmarkFresh(b *testing.B) {
+	names := make([]string, 100_000)
+	for i := range names {
+		names[i] = fmt.Sprintf("h%d.example.com.", i)
+	}
+	for _, p := range []int{1, 8, 64} {
+		b.Run(fmt.Sprintf("goroutines=%d", p), func(b *testing.B) {
+			block := benchGate(b, manyRule)
+			var next atomic.Uint32
+			b.ReportAllocs()
+			b.SetParallelism(p)
+			b.RunParallel(func(pb *testing.PB) {
+				q := new(Question)
+				for pb.Next() {
+					n := next.Add(2)
+					q.Reset()
+					q.Name, q.Client = names[int(n/2)%len(names)], client
+					block.Concerns(q)
+					first := netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})
+					q.Walk.Addrs = append(q.Walk.Addrs[:0], answer.Addr{Addr: first, TTL: time.Minute}, answer.Addr{Addr: first.Next(), TTL: time.Minute})
+					block.Admit(context.Background(), q)
 				}
 			})
 		})
