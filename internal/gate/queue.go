@@ -125,6 +125,15 @@ func (q *queue) waiting(b *batch) bool {
 	return !b.taken
 }
 
+// await waits until there is something to take, or the queue is closed.
+func (q *queue) await() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for !q.closed && len(q.urgent)+len(q.later)+len(q.dead) == 0 {
+		q.work.Wait()
+	}
+}
+
 // take waits for the next batch; nil when the queue is closed.
 func (q *queue) take() *batch {
 	q.mu.Lock()

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"errors"
+	"runtime"
 	"time"
 
 	"github.com/namewall/namewall/internal/nft"
@@ -26,6 +27,8 @@ var (
 func (g *Gate) write() {
 	var ops []nft.Op
 	for {
+		g.queue.await()
+		runtime.Gosched()
 		b := g.queue.take()
 		if b == nil {
 			return
