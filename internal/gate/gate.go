@@ -90,6 +90,7 @@ type Gate struct {
 	past    past
 	stage   stage
 	brake   brake
+	timers  sync.Pool // of *time.Timer, stopped, for answers that are held
 
 	bindings atomic.Int64 // in all shards
 	held     atomic.Int64 // answers that wait

@@ -19,11 +19,15 @@ func (g *Gate) hold(ctx context.Context, q *Question) {
 		}
 		return
 	}
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
+	timer, _ := g.timers.Get().(*time.Timer)
+	if timer == nil {
+		timer = time.NewTimer(time.Hour)
+	}
 	for n := range q.grants {
 		g.await(ctx, q, &q.grants[n], timer)
 	}
+	timer.Stop()
+	g.timers.Put(timer)
 }
 
 // await waits for a grant's write, or for its set to change. It notes if that
@@ -33,6 +37,12 @@ func (g *Gate) await(ctx context.Context, q *Question, gr *grant, timer *time.Ti
 	if gr.write != nil {
 		event = gr.write.done
 	}
+	select {
+	case <-event: // most often, an answer's addresses are written together
+		q.settle(gr)
+		return
+	default:
+	}
 	left := gr.until() - g.now()
 	if left <= 0 {
 		q.fail(gr, gr.late(), gr.state.err)
@@ -41,18 +51,23 @@ func (g *Gate) await(ctx context.Context, q *Question, gr *grant, timer *time.Ti
 	timer.Reset(left)
 	select {
 	case <-event:
-		if gr.write == nil {
-			return
-		}
-		if err := gr.write.writes[gr.index].err; err != nil && !recovers(gr, err) {
-			q.fail(gr, fateOf(err), err)
-		}
+		q.settle(gr)
 	case <-timer.C:
 		q.fail(gr, gr.late(), gr.state.err)
 	case <-ctx.Done():
 		q.fail(gr, Late, ctx.Err())
 	case <-g.closing:
 		q.fail(gr, Late, errClosed)
+	}
+}
+
+// settle notes what came of a grant's write, if that was what it waited for.
+func (q *Question) settle(gr *grant) {
+	if gr.write == nil {
+		return
+	}
+	if err := gr.write.writes[gr.index].err; err != nil && !recovers(gr, err) {
+		q.fail(gr, fateOf(err), err)
 	}
 }
 
