@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/coremain"
@@ -47,7 +48,9 @@ func serve(args []string) {
 	b := readBuild()
 	caddy.AppName, caddy.AppVersion = "namewall", b.version
 	coremain.GitCommit = b.commit
+	kept := floor()
 	coremain.Run()
+	runtime.KeepAlive(kept)
 }
 
 func serveUsage() {
