@@ -61,6 +61,7 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	if !carriesAddresses(r) {
 		return plugin.NextOrFailure(directive, h.next, ctx, w, r)
 	}
+	growStack(0)
 	q := questions.Get().(*work)
 	defer questions.Put(q)
 	defer q.Reset()
