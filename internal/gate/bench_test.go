@@ -14,8 +14,8 @@ import (
 	"github.com/namewall/namewall/internal/set"
 )
 
-// forgetful is a fake kernel that takes every commit and keeps nothing of it: what
-// is measured is the gate.
+// forgetful is a fake kernel that takes every commit and keeps nothing of it, so
+// that what is measured is the gate; an audit finds whatever it asks for.
 type forgetful struct{ *fakeKernel }
 
 func (k forgetful) Open(events func(nft.Event)) (Session, error) {
@@ -26,6 +26,14 @@ func (k forgetful) Open(events func(nft.Event)) (Session, error) {
 type forgetfulSession struct{ Session }
 
 func (forgetfulSession) Commit([]nft.Op) error { return nil }
+
+func (forgetfulSession) Get(_ nft.Set, keys ...set.Key) ([]nft.Element, error) {
+	found := make([]nft.Element, len(keys))
+	for i, key := range keys {
+		found[i] = nft.Element{Key: key, Timeout: 24 * time.Hour, Expires: 24 * time.Hour}
+	}
+	return found, nil
+}
 
 // benchGate is a gate on a forgetful kernel, outside of synctest, with its set read.
 func benchGate(tb testing.TB, change ...func(*rule.Rule)) *Block {
