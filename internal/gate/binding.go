@@ -43,6 +43,9 @@ type binding struct {
 	dismissed *dismissal
 
 	reasons []reason
+	// first is where the only reason is that most bindings have: beside what an
+	// answer looks at anyway.
+	first [1]reason
 
 	twin  *binding // the next one with the same hash
 	later *binding // the next one in the same bucket of the wheel

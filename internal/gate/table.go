@@ -70,6 +70,7 @@ func (g *Gate) create(s *shard, h uint64, at slot, ks *kernelSet) (*binding, Fat
 		return nil, Limit
 	}
 	b := &binding{at: at, set: ks}
+	b.reasons = b.first[:0]
 	s.put(h, b)
 	g.bindings.Add(1)
 	ks.used.Add(1)
