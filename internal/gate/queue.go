@@ -57,6 +57,7 @@ type queue struct {
 	urgent []*batch
 	later  []*batch
 	taken  *batch  // what the writer took last
+	size   int     // how many writes that had
 	dead   []write // deletions, which go along with anything else
 	closed bool
 }
@@ -84,7 +85,8 @@ func (q *queue) add(w write) (*batch, int32) {
 	if n := len(*line); n > 0 && len((*line)[n-1].writes) < batchMax {
 		b = (*line)[n-1]
 	} else {
-		b = &batch{done: make(chan struct{})}
+		// As large as the last one was: under load many elements come.
+		b = &batch{done: make(chan struct{}), writes: make([]write, 0, q.size)}
 		*line = append(*line, b)
 	}
 	b.writes = append(b.writes, w)
@@ -155,7 +157,7 @@ func (q *queue) take() *batch {
 
 // bury fills a batch that is taken up with deletions. The queue is locked.
 func (q *queue) bury(b *batch) *batch {
-	b.taken, q.taken = true, b
+	b.taken, q.taken, q.size = true, b, len(b.writes)
 	n := min(len(q.dead), batchMax-len(b.writes))
 	b.writes = append(b.writes, q.dead[:n]...)
 	if q.dead = q.dead[n:]; len(q.dead) == 0 {

@@ -29,7 +29,7 @@ type subject struct {
 	name   string // of ByName only; "": all those of the rule that are not kept
 
 	// Guarded by the name table's shard:
-	addrs map[netip.Addr]moment // its addresses, and until when
+	addrs addresses
 }
 
 // named tells whether it is one name, of which the bindings have so many at most.
@@ -80,16 +80,16 @@ func (s *nameShard) take(key subjectKey, addr netip.Addr, limit int, now, until 
 		if s.full() {
 			return nil, Budget
 		}
-		sub = &subject{rule: key.rule, name: key.name, addrs: make(map[netip.Addr]moment, 2)}
+		sub = &subject{rule: key.rule, name: key.name}
 		s.subjects[key] = sub
 	}
-	if _, known := sub.addrs[addr]; !known && len(sub.addrs) >= limit {
-		sub.prune(now)
-		if len(sub.addrs) >= limit {
+	if !sub.addrs.has(addr) && sub.addrs.len() >= limit {
+		sub.addrs.prune(now)
+		if sub.addrs.len() >= limit {
 			return nil, Limit
 		}
 	}
-	sub.addrs[addr] = max(sub.addrs[addr], until)
+	sub.addrs.keep(addr, until)
 	return sub, Unjudged
 }
 
@@ -107,7 +107,7 @@ func (t *nameTable) keep(sub *subject, addr netip.Addr, until moment) {
 		s.subjects[key] = sub
 	}
 	sub = s.subjects[key]
-	sub.addrs[addr] = max(sub.addrs[addr], until)
+	sub.addrs.keep(addr, until)
 }
 
 // give takes back that addr is one of the name's: nothing is promised for it any
@@ -116,15 +116,7 @@ func (t *nameTable) give(sub *subject, addr netip.Addr) {
 	s := t.shard(subjectKey{sub.rule, sub.name})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(sub.addrs, addr)
-}
-
-func (s *subject) prune(now moment) {
-	for addr, until := range s.addrs {
-		if until <= now {
-			delete(s.addrs, addr)
-		}
-	}
+	sub.addrs.drop(addr)
 }
 
 // expire forgets the addresses whose time is over and the names that have none
@@ -135,7 +127,7 @@ func (t *nameTable) expire(now moment) {
 		n := 0
 		s.mu.Lock()
 		for key, sub := range s.subjects {
-			if sub.prune(now); len(sub.addrs) == 0 {
+			if sub.addrs.prune(now); sub.addrs.len() == 0 {
 				delete(s.subjects, key)
 			}
 			if n++; n%breath == 0 {

@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -127,7 +126,7 @@ func (r *Rehearsal) copy(t *nameTable, key subjectKey) Fate {
 	defer s.mu.Unlock()
 	switch sub := s.subjects[key]; {
 	case sub != nil:
-		r.names.subjects[key] = &subject{rule: sub.rule, name: sub.name, addrs: maps.Clone(sub.addrs)}
+		r.names.subjects[key] = &subject{rule: sub.rule, name: sub.name, addrs: sub.addrs.clone()}
 	case s.full():
 		return Budget
 	}

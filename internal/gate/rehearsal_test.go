@@ -95,7 +95,7 @@ func (g *Gate) state() map[string]any {
 	})
 	for i := range g.names.shards {
 		for key, sub := range g.names.shards[i].subjects {
-			all[key.rule+" "+key.name] = len(sub.addrs)
+			all[key.rule+" "+key.name] = sub.addrs.len()
 		}
 	}
 	return all
