@@ -122,16 +122,22 @@ func TestControlSocketOfAnother(t *testing.T) {
 func tells(t *testing.T, n *lab.Namewall, code int, command ...string) string {
 	t.Helper()
 	out, err := n.Asks(command...)
-	got := 0
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		got = exit.ExitCode()
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	if got != code {
+	if got := exitCode(t, err); got != code {
 		t.Errorf("%v exits with %d, want %d: %v\n%s", command, got, code, err, out)
 	}
 	return out
+}
+
+// exitCode is what a command that ended with err exited with.
+func exitCode(t *testing.T, err error) int {
+	t.Helper()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return 0
 }
 
 func decoded(t *testing.T, text string, v any) {

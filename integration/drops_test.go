@@ -455,8 +455,8 @@ func shout(t *testing.T, l *lab.Lab, to string, packets int) {
 	}
 }
 
-func metricIs(n *lab.Namewall, name string, want float64) error {
-	if got := n.Metric(name); got != want {
+func metricIs(n *lab.Namewall, name string, want float64, labels ...string) error {
+	if got := n.Metric(name, labels...); got != want {
 		return fmt.Errorf("%s is %v, want %v", name, got, want)
 	}
 	return nil

@@ -198,26 +198,27 @@ type Finding struct {
 
 // Causes of findings.
 const (
-	CauseMatches    = "matches"     // the name falls under a rule
-	CauseExcepted   = "excepted"    // a rule excepts the name
-	CauseNoRule     = "no_rule"     // it falls under none
-	CauseElsewhere  = "elsewhere"   // a server block without its rule answers it
-	CauseNotReady   = "not_ready"   // a set of the rule can't be fed
-	CauseNeverAsked = "never_asked" // nobody was ever given it, as far as is remembered
-	CauseExpired    = "expired"     // its time was over
-	CauseRevoked    = "revoked"     // the configuration no longer gave it
-	CauseByHand     = "by_hand"     // an administrator has revoked it
-	CauseSetLost    = "set_lost"    // its set got another type
-	CauseRefusable  = "refusable"   // a rule's policy would refuse the address
-	CauseTold       = "told"        // a client was given the address for a name
-	CauseDropped    = "dropped"     // the firewall has dropped packets
+	CauseMatches      = "matches"       // the name falls under a rule
+	CauseExcepted     = "excepted"      // a rule excepts the name
+	CauseNoRule       = "no_rule"       // it falls under none
+	CauseElsewhere    = "elsewhere"     // a server block without its rule answers it
+	CauseNotReady     = "not_ready"     // a set of the rule can't be fed
+	CauseOtherService = "other_service" // the rule opens other ports
+	CauseOtherClient  = "other_client"  // it is open for another client
+	CauseNeverAsked   = "never_asked"   // nobody was ever given it, as far as is remembered
+	CauseExpired      = "expired"       // its time was over
+	CauseRevoked      = "revoked"       // the configuration no longer gave it
+	CauseByHand       = "by_hand"       // an administrator has revoked it
+	CauseSetLost      = "set_lost"      // its set got another type
+	CauseRefusable    = "refusable"     // a rule's policy would refuse the address
+	CauseTold         = "told"          // a client was given the address for a name
+	CauseDropped      = "dropped"       // the firewall has dropped packets
 )
 
-// Causes of drops, beside CauseNoRule, CauseExpired, CauseRevoked, CauseSetLost,
-// CauseNeverAsked and the fates.
+// Causes of drops, beside CauseNoRule, CauseOtherService, CauseExpired, CauseRevoked,
+// CauseSetLost, CauseNeverAsked and the fates.
 const (
-	CauseInSet        = "in_set"        // the set has it: the ruleset drops it all the same
-	CauseOtherService = "other_service" // the rule opens other ports of the name
+	CauseInSet = "in_set" // the set has it: the ruleset drops it all the same
 )
 
 // Drops is what GET /v1/drops tells: what the firewall has dropped in the last week,
