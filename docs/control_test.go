@@ -31,7 +31,7 @@ func TestControlAPI(t *testing.T) {
 		control.Status{}, control.Rule{}, control.Set{}, control.Heal{}, control.Budget{}, control.Elements{}, control.Element{},
 		control.Reason{}, control.Mode{}, control.Why{}, control.Finding{}, control.Event{}, control.Problem{},
 		control.Drops{}, control.Drop{},
-		control.Revoke{}, control.Revoked{}, control.Changed{},
+		control.Hold{}, control.Held{}, control.Revoke{}, control.Revoked{}, control.Changed{},
 		control.Top{}, control.Busy{}, control.Test{}, control.Tested{}, control.TestedRule{}, control.TestedAddress{}, control.Step{}, control.Gets{}, control.EDE{},
 	} {
 		typ := reflect.TypeOf(shape)
@@ -49,7 +49,7 @@ func TestControlAPI(t *testing.T) {
 		control.CauseByHand,
 		control.CauseTold, control.CauseDropped, control.CauseInSet, control.CauseOtherService,
 		control.OutcomeClosed, control.OutcomeReopened, control.OutcomeStatic, control.OutcomeOther, control.OutcomeForeign,
-		control.OutcomeRefused, control.OutcomePending,
+		control.OutcomeRefused, control.OutcomePending, control.OutcomeHeld,
 	} {
 		if !strings.Contains(page, "`"+cause+"`") {
 			t.Errorf("cause %s is not in control-api.md", cause)

@@ -4,10 +4,13 @@ package integration
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -72,10 +75,10 @@ func TestRevokeByHand(t *testing.T) {
 	})
 
 	out := tells(t, n, 0, "revoke", "WWW.open.test", "--kill")
-	if err := contains(out,
-		"revoked what is there because of www.open.test: 2 closed, connections ended: 1\ninet filter open4\n",
-		"198.51.100.1  closed  was there for ", "other.open.test (open)",
-		"note: the next answer that a rule matches admits an address anew\n"); err != nil {
+	if err := contains(unfolded(out),
+		"revoked what is there because of www.open.test: 2 closed, connections ended: 1 inet filter open4 ",
+		"198.51.100.1 closed was there for ", "other.open.test (open)",
+		"note: the next answer that a rule matches admits an address anew"); err != nil {
 		t.Error(err)
 	}
 	kept := []string{"198.51.100.4", "198.51.100.5", "198.51.100.9"}
@@ -88,7 +91,7 @@ func TestRevokeByHand(t *testing.T) {
 	}
 	barred(t, l, 0, "198.51.100.1", port)
 	out = tells(t, n, 1, "why", "198.51.100.1")
-	if err := contains(out, "198.51.100.1 in inet filter open4 was revoked by hand; it was there for www.open.test (rule open)"); err != nil {
+	if err := contains(unfolded(out), "198.51.100.1 in inet filter open4 was revoked by hand; it was there for www.open.test (rule open)"); err != nil {
 		t.Error(err)
 	}
 	lab.Until(t, healLimit, "all is told", func() error {
@@ -104,6 +107,21 @@ func TestRevokeByHand(t *testing.T) {
 	answers(t, l, "www.open.test.", dns.TypeA, "198.51.100.1", "198.51.100.2")
 	reaches(t, l, 0, "198.51.100.1", port)
 
+	// What another rule wants stays for as long as that does, and no longer.
+	tells(t, n, 0, "hold", "198.51.100.5", "--rule", "open", "--for", "20d")
+	out = tells(t, n, 1, "revoke", "198.51.100.5", "--rule", "open")
+	if err := contains(unfolded(out), "198.51.100.5 other rule wanted by rule kept too"); err != nil {
+		t.Error(err)
+	}
+	lab.Until(t, healLimit, "the element is shortened", func() error {
+		for _, e := range l.Elements("open4") {
+			if e.Expires > 24*time.Hour {
+				return fmt.Errorf("%v lives for %v", e.Key, e.Expires)
+			}
+		}
+		return nil
+	})
+
 	// What isn't closed is told, with what to do.
 	l.NFT("add element inet filter open4 { 198.51.100.9 timeout 1h }")
 	for _, test := range []struct {
@@ -111,10 +129,10 @@ func TestRevokeByHand(t *testing.T) {
 		code  int
 		want  string
 	}{
-		{[]string{"198.51.100.9"}, 1, "198.51.100.9  foreign  left alone, as namewall hasn't written it as it is: nft delete element inet filter open4 { 198.51.100.9 }"},
+		{[]string{"198.51.100.9"}, 1, "198.51.100.9 foreign left alone, as namewall hasn't written it as it is note: nft delete element inet filter open4 { 198.51.100.9 }"},
 		{[]string{"kept.open.test"}, 0, "note: kept.open.test will come back by itself, as rule kept keeps it resolved: to end that, take it out of the Corefile"},
-		{[]string{"none.open.test"}, 1, "nothing is there because of none.open.test\n"},
-		{[]string{"198.51.100.77", "--rule", "open"}, 1, "nothing is there for 198.51.100.77 under rule open\n"},
+		{[]string{"none.open.test"}, 1, "nothing is there because of none.open.test"},
+		{[]string{"198.51.100.77", "--rule", "open"}, 1, "nothing is there for 198.51.100.77 under rule open"},
 		{[]string{"198.51.100.4", "--rule", "closed"}, 1, "no such rule: closed"},
 		{[]string{"a..test"}, 1, "a..test"},
 		{nil, 2, "write one name or one address"},
@@ -141,7 +159,121 @@ func complains(t *testing.T, n *lab.Namewall, code int, want string, command ...
 		got = exit.ExitCode()
 		out += err.Error()
 	}
-	if got != code || !strings.Contains(out, want) {
+	if got != code || !strings.Contains(unfolded(out), want) {
 		t.Errorf("%v exits with %d, want %d and '%s':\n%s", command, got, code, want, out)
 	}
 }
+
+// What an administrator has a rule hold lets a real client through, whatever
+// happens to the ruleset and the process, until its time is over or he revokes it.
+func TestHoldByHand(t *testing.T) {
+	t.Parallel()
+	l, s := newOpenLab(t)
+	s.Records("www.open.test. 3600 IN A 198.51.100.1")
+	dir := t.TempDir()
+	corefile := handCorefile(dir, "")
+	n := l.Namewall(corefile)
+	barred(t, l, 0, "198.51.100.1", port)
+	began := time.Now()
+	out := tells(t, n, 0, "hold", "198.51.100.1", "198.51.100.2", "2001:db8:100::1", "--rule", "open", "--for", "2h")
+	if err := contains(unfolded(out), "rule open holds 3 addresses for 2h: 3 elements inet filter open4 198.51.100.1 held by hand of uid 0 (open) ",
+		"inet filter open6 2001:db8:100::1 held by hand of uid 0 (open)"); err != nil {
+		t.Error(err)
+	}
+	reaches(t, l, 0, "198.51.100.1", port)
+	tells(t, n, 0, "hold", "198.51.100.3", "--rule", "open", "--for", "20s")
+	shown := func() {
+		t.Helper()
+		if err := contains(unfolded(tells(t, n, 0, "why", "198.51.100.1")), "198.51.100.1 is let through by ", "held by hand of uid 0 (rule open) ", " ago, for "); err != nil {
+			t.Error(err)
+		}
+		if err := contains(unfolded(tells(t, n, 0, "list")), "198.51.100.2 ", " by hand of uid 0 (open) "); err != nil {
+			t.Error(err)
+		}
+		if err := contains(unfolded(tells(t, n, 0, "status")), "open enforce ready, 4 held by hand "); err != nil {
+			t.Error(err)
+		}
+	}
+	held := []string{"198.51.100.1", "198.51.100.2", "198.51.100.3"}
+	shown()
+	l.NFT("flush ruleset")
+	l.Load(lab.Ruleset(openSets, openRules))
+	lab.Until(t, healLimit, "it is put back", func() error { return sameKeys(l, "open4", held...) })
+	if err := n.Reload(strings.Replace(corefile, "*.open.test", "*.other.test", 1)); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, l, 0, "198.51.100.1", port)
+	shown()
+	n.Kill()
+	l.NFT("flush set inet filter open4")
+	n.Again()
+	holds(t, l, "open4", held...)
+	reaches(t, l, 0, "198.51.100.1", port)
+	shown()
+	for _, e := range l.Elements("open4") {
+		if left := time.Until(began.Add(2 * time.Hour)); e.Expires > left+20*time.Second {
+			t.Errorf("%v has %v to live, of which only %v are held", e.Key, e.Expires, left)
+		}
+	}
+	lab.Until(t, time.Minute, "what was held for 20 s ends", func() error { return sameKeys(l, "open4", held[:2]...) })
+	if took := time.Since(began); took < 20*time.Second {
+		t.Errorf("it was held for %v", took)
+	}
+	barred(t, l, 0, "198.51.100.3", port)
+
+	conn := open(t, l, "198.51.100.1")
+	if err := goesOn(l, conn); err != nil {
+		t.Fatal(err)
+	}
+	out = tells(t, n, 0, "revoke", "198.51.100.1", "--kill")
+	if err := contains(unfolded(out), "revoked what is there for 198.51.100.1: 1 closed, connections ended: 1 ", "198.51.100.1 closed was there for by hand of uid 0 (open)"); err != nil {
+		t.Error(err)
+	}
+	if err := goesOn(l, conn); err == nil {
+		t.Error("the connection goes on")
+	}
+	barred(t, l, 0, "198.51.100.1", port)
+	n.Kill()
+	n.Again()
+	holds(t, l, "open4", "198.51.100.2")
+
+	for _, test := range []struct {
+		words []string
+		code  int
+		want  string
+	}{
+		{[]string{"10.1.2.3", "--rule", "open", "--for", "2h"}, 1, "rule open refuses 10.1.2.3, a special-purpose address: an 'allow' line would admit it"},
+		{[]string{lab.Client4(0).String(), "--rule", "open", "--for", "2h"}, 1, "an 'allow' line would admit it"},
+		{[]string{"198.51.100.4", "--rule", "none", "--for", "2h"}, 1, "no such rule: none"},
+		{[]string{"198.51.100.4", "--rule", "open", "--for", "90d"}, 1, "duration '90d' is out of range: use one from 1s to 30d"},
+		{[]string{"198.51.100.4", "--rule", "open", "--for", "soon"}, 1, "'soon' is no duration"},
+		{[]string{"198.51.100.4", "--rule", "open", "--for", "2h", "--service", "tcp/443"}, 1, "has no ports: leave out the services"},
+		{[]string{"198.51.100.4", "--rule", "open", "--for", "2h", "--client", "192.0.2.1"}, 1, "leave out the client"},
+		{[]string{"www.open.test", "--rule", "open", "--for", "2h"}, 1, "'www.open.test' is no address"},
+		{[]string{"198.51.100.4", "--for", "2h"}, 2, "--rule and --for are needed"},
+		{[]string{"--rule", "open", "--for", "2h"}, 2, "an address is missing"},
+		{[]string{"198.51.100.2", "--rule", "open", "--for", "1h"}, 0, "for longer than that already"},
+	} {
+		complains(t, n, test.code, test.want, append([]string{"hold"}, test.words...)...)
+	}
+	holds(t, l, "open4", "198.51.100.2")
+	var done control.Held
+	decoded(t, tells(t, n, 0, "hold", "198.51.100.2", "--rule", "open", "--for", "3h", "--json"), &done)
+	if len(done.Elements) != 1 || done.Elements[0].Outcome != control.OutcomeHeld || *done.Elements[0].Reasons[0].UID != 0 || done.Elements[0].Reasons[0].Origin != "hand" {
+		t.Errorf("%+v", done)
+	}
+	if err := n.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	grants, err := os.ReadFile(filepath.Join(dir, "grants.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := contains(string(grants)+n.Output(), `"kind":"admitted","rule":"open","origin":"hand"`, `"kind":"by hand"`, `"uid":0`,
+		"by hand (uid 0, pid ", "rule open holds 1 address for 3h: 1 element (198.51.100.2)"); err != nil {
+		t.Error(err)
+	}
+}
+
+// unfolded is what a command prints, however its lines are broken.
+func unfolded(text string) string { return strings.Join(strings.Fields(text), " ") }

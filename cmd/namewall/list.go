@@ -115,6 +115,11 @@ func reasons(e *control.Element) string {
 		switch {
 		case r.Origin == rule.ByLine.String():
 			name = "static"
+		case r.Origin == rule.ByHand.String():
+			name = "by hand"
+			if r.UID != nil {
+				name += fmt.Sprintf(" of uid %d", *r.UID)
+			}
 		case name == "":
 			name = "more names"
 		}

@@ -11,6 +11,7 @@
 //	namewall watch      show what it does, as it does it
 //	namewall top        show its busiest names, rules and clients
 //	namewall mode       hold its rules to feeding, or let them enforce again
+//	namewall hold       have a rule hold addresses for a time
 //	namewall revoke     close what it has opened for a name or an address
 //	namewall check      compare a Corefile with the kernel's sets
 //	namewall nft        print the sets that a Corefile needs
@@ -116,6 +117,7 @@ func rootCommand() *cobra.Command {
 		watchCommand(),
 		topCommand(),
 		modeCommand(),
+		holdCommand(),
 		revokeCommand(),
 		checkCommand(),
 		nftCommand(),

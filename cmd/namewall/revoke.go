@@ -85,12 +85,15 @@ func printChanged(w io.Writer, elements []control.Changed) {
 			rows = nil
 		}
 		outcome := strings.ReplaceAll(e.Outcome, "_", " ")
-		switch why := reasons(&e.Element); {
-		case e.Text != "":
-			rows = append(rows, []string{key(&e.Element), outcome, e.Text})
+		text := e.Text
+		switch {
+		case text != "":
+		case e.Outcome == control.OutcomeClosed:
+			text = "was there for " + reasons(&e.Element)
 		default:
-			rows = append(rows, []string{key(&e.Element), outcome, "was there for " + why})
+			text = reasons(&e.Element)
 		}
+		rows = append(rows, []string{key(&e.Element), outcome, text})
 	}
 	if len(rows) > 0 {
 		printSet(w, elements[len(elements)-1].Set, rows)

@@ -61,7 +61,7 @@ func printStatus(w io.Writer, s *control.Status, now time.Time) {
 			if r.Braked {
 				mode = "feed, by hand"
 			}
-			rows = append(rows, []string{r.Name, mode, orReady(r.Problems) + staticState(r.Static) + resolveState(r.Resolve)})
+			rows = append(rows, []string{r.Name, mode, orReady(r.Problems) + staticState(r.Static) + handState(r.ByHand) + resolveState(r.Resolve)})
 			for _, p := range r.Problems[min(1, len(r.Problems)):] {
 				rows = append(rows, []string{"", "", p})
 			}
@@ -105,6 +105,14 @@ func staticState(n int) string {
 		return ""
 	}
 	return fmt.Sprintf(", %d static", n)
+}
+
+// handState tells how much is held by hand.
+func handState(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d held by hand", n)
 }
 
 // resolveState tells how it stands with the names under `resolve`.

@@ -82,13 +82,16 @@ func eventText(e *control.Event) string {
 	if e.Origin == rule.ByLine.String() {
 		name = "static"
 	}
+	if e.Origin == rule.ByHand.String() {
+		name = "by hand"
+	}
 	switch e.Kind {
 	case control.EventAdmitted, control.EventExtended:
 		text := fmt.Sprintf("%s (rule %s): %s in %s", name, e.Rule, addressed(e), e.Set)
 		if e.Until != nil {
 			text += " for " + span(e.Until.Sub(e.At))
 		}
-		return text + asked(e)
+		return text + asked(e) + whoseHand(e)
 	case control.EventRevoked:
 		return fmt.Sprintf("%s (rule %s): %s in %s", name, e.Rule, addressed(e), e.Set) + byHand(e)
 	case control.EventRefused:

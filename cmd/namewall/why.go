@@ -137,6 +137,13 @@ func reason(r *control.Reason, now time.Time) string {
 	if r.Origin == rule.ByLine.String() {
 		return fmt.Sprintf("written in the Corefile, under 'static' (rule %s), since %s", r.Rule, span(now.Sub(r.First)))
 	}
+	if r.Origin == rule.ByHand.String() && r.UID != nil {
+		held := fmt.Sprintf("for %s more", span(r.Until.Sub(now)))
+		if !r.Until.After(now) {
+			held = fmt.Sprintf("until %s ago", span(now.Sub(r.Until)))
+		}
+		return fmt.Sprintf("held by hand of uid %d (rule %s) %s ago, %s", *r.UID, r.Rule, span(now.Sub(r.Last)), held)
+	}
 	text := "more names"
 	if len(r.Chain) > 0 {
 		text = chain(r.Chain)

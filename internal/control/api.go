@@ -29,6 +29,7 @@ type Rule struct {
 	Sets     []string `json:"sets"`
 	Problems []string `json:"problems,omitempty"` // why it is not ready
 	Static   int      `json:"static,omitempty"`   // addresses and prefixes that are written out
+	ByHand   int      `json:"by_hand,omitempty"`  // elements that an administrator has it hold
 	// Resolve has the number of names under `resolve` by their state, as the
 	// metric resolve_names has it.
 	Resolve map[string]int `json:"resolve,omitempty"`
@@ -88,6 +89,7 @@ type Element struct {
 type Reason struct {
 	Rule   string    `json:"rule"`
 	Origin string    `json:"origin"`          // "name", "static" or "hand"
+	UID    *uint32   `json:"uid,omitempty"`   // of origin hand: the administrator's
 	Name   string    `json:"name,omitempty"`  // of origin name; empty: more names than are kept
 	Chain  []string  `json:"chain,omitempty"` // from the name to the address's owner
 	Client string    `json:"client,omitempty"`
@@ -153,22 +155,45 @@ func (r *Revoked) AllClosed() bool {
 	return r.Outcomes[OutcomeClosed] > 0 && len(r.Outcomes) == 1
 }
 
+// Hold is the body of POST /v1/hold: what a rule's sets are to hold for a time.
+type Hold struct {
+	Rule      string   `json:"rule"`
+	Addresses []string `json:"addresses"`
+	For       string   `json:"for"`                // "2h", as the Corefile has durations
+	Services  []string `json:"services,omitempty"` // "tcp/443"; none: those of the rule's lines
+	Client    string   `json:"client,omitempty"`   // for sets of pairs
+}
+
+// Held is the answer to that, when the kernel has the elements.
+type Held struct {
+	Done     string         `json:"done"` // in words
+	Elements []Changed      `json:"elements"`
+	Outcomes map[string]int `json:"outcomes"` // how many each
+	Notes    []string       `json:"notes,omitempty"`
+}
+
+// AllHeld tells that all that was wanted is held.
+func (h *Held) AllHeld() bool { return h.Outcomes[OutcomeHeld] > 0 && len(h.Outcomes) == 1 }
+
 // Changed is an element that somebody wanted to be changed.
 type Changed struct {
-	Element        // as it was before; of one that is kept, with the reasons that keep it
+	// Element as it is now; of one that was to be revoked, as it was before; of one
+	// that was kept, with the reasons that keep it.
+	Element
 	Outcome string `json:"outcome"` // one of the Outcome constants
 	Text    string `json:"text,omitempty"`
 }
 
-// Outcomes of a revocation by hand.
+// Outcomes of changes by hand.
 const (
+	OutcomeHeld     = "held"       // the kernel has it for as long as was wanted
 	OutcomeClosed   = "closed"     // the kernel has deleted it
 	OutcomeReopened = "reopened"   // an answer has admitted it again meanwhile
 	OutcomeStatic   = "static"     // the Corefile has it, where it has to go
 	OutcomeOther    = "other_rule" // another rule wants it
 	OutcomeForeign  = "foreign"    // namewall hasn't written it as it is
-	OutcomeRefused  = "refused"    // the kernel doesn't delete it
-	OutcomePending  = "pending"    // it is deleted as soon as its set can be written
+	OutcomeRefused  = "refused"    // the kernel doesn't do it
+	OutcomePending  = "pending"    // it is done as soon as its set can be written
 )
 
 // Done is the answer to what has been changed.
@@ -290,7 +315,7 @@ type Event struct {
 	PID     int     `json:"pid,omitempty"`
 	Took    float64 `json:"took_seconds,omitempty"` // healed: for how long they were missing
 	Held    float64 `json:"held_seconds,omitempty"`
-	UID     *uint32 `json:"uid,omitempty"` // by hand, and what was revoked by hand: whose
+	UID     *uint32 `json:"uid,omitempty"` // by hand, and what was held or revoked by hand: whose
 
 	Direction string `json:"direction,omitempty"` // dropped: as of a Drop
 }

@@ -36,9 +36,11 @@ type binding struct {
 	own bool // the element is as the gate has written it
 	// doubt: the element may live longer than held, by somebody else's hand. A
 	// write has to look first.
-	doubt  bool
-	gone   bool // no longer in the table
-	ending ending
+	doubt bool
+	gone  bool // no longer in the table
+	// overlong: the element is to live no longer than until, and may.
+	overlong bool
+	ending   ending
 	// dismissed: it is an administrator who has it end, and not the configuration.
 	dismissed *dismissal
 

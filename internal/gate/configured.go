@@ -53,8 +53,11 @@ func (c *configured) gives(p *part, ruleName string, origin rule.Origin, name st
 		services, ok := c.written[ruleName].Find(p.addr)
 		return ok && !p.layout.Pair && opens(services, p.service, p.layout)
 	}
-	if origin != rule.ByName || r.Policy.Judge(p.addr, rule.Site{DNS64: c.site.DNS64}) != rule.Admit {
+	if r.Policy.Judge(p.addr, rule.Site{DNS64: c.site.DNS64}) != rule.Admit {
 		return false
+	}
+	if origin == rule.ByHand {
+		return !p.layout.Pair || r.Asks(p.client)
 	}
 	if name == "" {
 		return slices.ContainsFunc(r.Names, func(n rule.Names) bool { return opens(n.Services, p.service, p.layout) })
@@ -78,7 +81,7 @@ func (c *configured) admits(p *part, ruleName string, origin rule.Origin, name s
 	if r.Policy.Judge(p.addr, c.site) != rule.Admit {
 		return false
 	}
-	if name == "" || p.layout.Pair {
+	if origin == rule.ByHand || name == "" || p.layout.Pair {
 		return true
 	}
 	if !client.IsValid() {

@@ -91,8 +91,11 @@ func (g *Gate) Dismiss(ctx context.Context, d Dismissal, most int) Dismissed {
 		entry := b.entry(now)
 		taken, stays := d.split(b, now)
 		for i := range taken {
-			if sub := taken[i].subject; sub.named() {
+			switch sub := taken[i].subject; {
+			case sub.named():
 				g.names.give(sub, b.addr())
+			case sub.origin == rule.ByHand:
+				g.hands.give(b.at, sub.rule, 0)
 			}
 		}
 		if len(stays) > 0 {
@@ -101,6 +104,7 @@ func (g *Gate) Dismiss(ctx context.Context, d Dismissal, most int) Dismissed {
 				f = KeptStatic
 			}
 			b.stay(stays)
+			g.shorten(b)
 			entry.Reasons = b.entry(now).Reasons
 			note(entry, f)
 			return true

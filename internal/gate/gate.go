@@ -84,6 +84,7 @@ type Gate struct {
 	shards  [shardCount]shard
 	names   nameTable
 	pairs   pairTable
+	hands   handTable
 	targets targetTable
 	queue   queue
 	doomed  doomed
@@ -146,6 +147,7 @@ func New(o Options) *Gate {
 	}
 	g.names.init()
 	g.pairs.init()
+	g.hands.init()
 	g.targets.init()
 	g.queue.init()
 	g.done.Go(g.write)

@@ -3,6 +3,7 @@ package gate
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,6 +33,7 @@ type Entry struct {
 type Why struct {
 	Rule   string
 	Origin rule.Origin
+	UID    uint32 // of ByHand only: the administrator's
 	Name   string // of ByName only; "": names of the rule beyond those that are kept
 	Chain  string // see Names
 	Client netip.Addr
@@ -155,10 +157,15 @@ func (b *binding) entry(now moment) Entry {
 	}
 	for i := range b.reasons {
 		r := &b.reasons[i]
-		e.Reasons = append(e.Reasons, Why{
+		why := Why{
 			Rule: r.subject.rule, Origin: r.subject.origin, Name: r.subject.name, Chain: r.chain, Client: r.client,
 			First: now - r.first, Last: now - r.last, Left: max(0, r.until-now), TTL: r.ttl,
-		})
+		}
+		if why.Origin == rule.ByHand {
+			uid, _ := strconv.ParseUint(why.Name, 10, 32) // heldByHand has written it
+			why.UID, why.Name = uint32(uid), ""
+		}
+		e.Reasons = append(e.Reasons, why)
 	}
 	return e
 }

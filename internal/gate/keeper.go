@@ -78,7 +78,6 @@ type keeper struct {
 	countAt  moment // when commits are counted again
 	sweepAt  moment
 	auditAt  moment
-	overlong []leftover            // whose elements are to end before the kernel's time
 	suspects map[*kernelSet]bool   // of which something was missing at the last audit
 	told     string                // why there was no session, as logged; "" if that is over
 	problems map[problemKey]string // as logged
@@ -171,11 +170,11 @@ func (k *keeper) tidy(now moment) {
 		k.count()
 	}
 	k.expire(now, k.busy)
-	k.endOverlong(now)
 	if now >= k.sweepAt {
 		k.sweepAt = now + sweepEvery
 		k.names.expire(now)
 		k.targets.expire(now)
+		k.hands.expire(now)
 	}
 	if k.released.Swap(false) {
 		k.forget()

@@ -42,6 +42,7 @@ const (
 	newcomer   writeKind = iota // for an answer; nothing is known of such an element
 	extension                   // for an answer, of an element that may be there
 	healing                     // puts back what was promised; no answer waits for it
+	shortening                  // ends the element with what is promised, if it has a longer life
 	deletion                    // takes out what nobody needs
 	revocation                  // takes out what is no longer to be there
 )

@@ -26,7 +26,7 @@ type reason struct {
 type subject struct {
 	rule   string
 	origin rule.Origin
-	name   string // of ByName only; "": all those of the rule that are not kept
+	name   string // of ByHand the uid; of ByName, "": all those of the rule that are not kept
 
 	// Guarded by the name table's shard:
 	addrs addresses

@@ -89,6 +89,9 @@ func (r *restorer) restore(in state.Set, b state.Binding) {
 			own.reasons = reasons
 			for _, why := range reasons {
 				own.until = max(own.until, why.until)
+				if why.subject.origin == rule.ByHand {
+					r.gate.hands.put(own.at, why.subject.rule, why.until)
+				}
 			}
 		})
 	case !given:
@@ -100,8 +103,11 @@ func (r *restorer) restore(in state.Set, b state.Binding) {
 func (r *restorer) reason(p *part, why *state.Reason, end moment) (reason, Fate) {
 	ru := r.configured.rules[why.Rule]
 	longest := ru.Lifetime.Written(ru.Lifetime.Max)
-	if why.Origin == rule.ByLine {
+	switch why.Origin {
+	case rule.ByLine:
 		longest = staticLife
+	case rule.ByHand:
+		longest = ByHandMax
 	}
 	until := min(r.now+why.Left, end, r.now+longest)
 	sub := &subject{rule: ru.Name, origin: why.Origin}

@@ -138,7 +138,7 @@ func (k *keeper) revoke(c configurations) (pending map[*kernelSet]bool, done boo
 		var left moment  // until when a reason keeps it that is given
 		var last *reason // of those that aren't, the one that would have kept it longest
 		var ends moment
-		overlong := false // a line has left, which had given a longer life than any name
+		overlong := false // what has left had given a longer life than any name
 		for i := range b.reasons {
 			r := &b.reasons[i]
 			switch {
@@ -149,7 +149,10 @@ func (k *keeper) revoke(c configurations) (pending map[*kernelSet]bool, done boo
 				if r.until > ends {
 					last, ends = r, r.until
 				}
-				overlong = overlong || r.subject.origin == rule.ByLine
+				overlong = overlong || r.subject.origin != rule.ByName
+				if r.subject.origin == rule.ByHand {
+					k.hands.give(b.at, r.subject.rule, 0)
+				}
 				r.until = 0
 			}
 		}
@@ -157,11 +160,12 @@ func (k *keeper) revoke(c configurations) (pending map[*kernelSet]bool, done boo
 		case last == nil:
 			return true
 		case left > 0: // what the others have promised beyond that is no longer put back
-			if overlong {
-				k.overlong = append(k.overlong, leftover{b.at, c.choices[last.subject.rule]})
-			}
+			choice := c.choices[last.subject.rule]
 			b.reasons = slices.DeleteFunc(b.reasons, func(r reason) bool { return r.until == 0 })
 			b.until = min(b.until, left)
+			if overlong && choice != rule.RevokeKeep {
+				k.shorten(b)
+			}
 			return true
 		}
 		last.until = b.due() // the state file is to have it until it has ended

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -95,15 +96,26 @@ func (b *binding) revoked() state.Revoked {
 func (b *binding) saved(now moment) []state.Reason {
 	var all []state.Reason
 	for i := range b.reasons {
-		r := &b.reasons[i]
-		if r.until > now && len(all) < state.MaxReasons {
+		if r := &b.reasons[i]; r.until > now {
 			all = append(all, state.Reason{
 				Rule: r.subject.rule, Origin: r.subject.origin, Name: r.subject.name, Chain: r.chain, Client: r.client,
 				First: now - r.first, Last: now - r.last, Left: r.until - now,
 			})
 		}
 	}
-	return all
+	if len(all) <= state.MaxReasons {
+		return all
+	}
+	// A name is asked for again, and nothing else is.
+	slices.SortStableFunc(all, func(x, y state.Reason) int { return cmp.Compare(asked(x.Origin), asked(y.Origin)) })
+	return all[:state.MaxReasons]
+}
+
+func asked(o rule.Origin) int {
+	if o == rule.ByName {
+		return 1
+	}
+	return 0
 }
 
 // suits tells whether bindings of layout l can be the set's. If nothing is known

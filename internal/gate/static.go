@@ -138,37 +138,6 @@ func (b *binding) stated(ruleName string, now, until moment) {
 	b.reasons = append(b.reasons, reason{subject: &subject{rule: ruleName, origin: rule.ByLine}, first: now, last: now, until: until})
 }
 
-// leftover is a binding whose line has left the configuration while names keep it:
-// it is ended with them, for the kernel would have its element for days after.
-type leftover struct {
-	at     slot
-	choice rule.Revoke
-}
-
-// endOverlong ends the leftovers that nobody is promised any more.
-func (k *keeper) endOverlong(now moment) {
-	k.overlong = slices.DeleteFunc(k.overlong, func(l leftover) (over bool) {
-		s, h := k.locate(l.at)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		b := s.find(h, l.at)
-		switch {
-		case b == nil || b.ending != notEnding || b.writtenOut(now):
-			return true
-		case b.until > now:
-			return false
-		case !k.end(b, l.choice):
-			k.drop(s, b)
-		}
-		return true
-	})
-}
-
-// writtenOut tells whether a line gives the binding. The shard is locked.
-func (b *binding) writtenOut(now moment) bool {
-	return slices.ContainsFunc(b.reasons, func(r reason) bool { return r.subject.origin == rule.ByLine && r.until > now })
-}
-
 // writesOut tells whether the rule's lines open an address for all of these
 // services, or wholly if there are none.
 func (rs *ruleState) writesOut(a netip.Addr, services []set.Service) bool {

@@ -14,6 +14,7 @@ type Stats struct {
 	Targets, MaxTargets   int
 	Held, MaxHeld         int // answers that wait
 	Pairs, MaxPairs       int // of the client that has most
+	ByHand, MaxByHand     int // elements that administrators have it hold
 	Queued                int // writes that wait for the kernel
 	Sets                  []SetStats
 }
@@ -32,6 +33,7 @@ func (s *Stats) Budgets() []Usage {
 		{"targets", s.Targets, s.MaxTargets},
 		{"held_answers", s.Held, s.MaxHeld},
 		{"client_pairs", s.Pairs, s.MaxPairs},
+		{"held_by_hand", s.ByHand, s.MaxByHand},
 	}
 }
 
@@ -98,6 +100,7 @@ func (g *Gate) Stats() Stats {
 		Targets: int(g.targets.count.Load()), MaxTargets: maxTargets,
 		Held: int(g.held.Load()), MaxHeld: maxHeld,
 		Pairs: g.pairs.most(), MaxPairs: maxPairs,
+		ByHand: g.hands.len(), MaxByHand: maxByHand,
 		Queued: g.queue.length(),
 	}
 	for ks, ready := range g.configuredSets() {

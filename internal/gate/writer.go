@@ -90,6 +90,12 @@ func (g *Gate) prepare(w *write, now moment) (needed bool) {
 			own.revive() // it is somebody else's now
 		}
 		w.skip = own.ending == notEnding
+	case shortening:
+		if w.until = max(w.until, own.until, now); held < w.until {
+			w.kind = extension // for an answer that has come meanwhile
+		} else {
+			w.skip = !own.own || own.ending != notEnding || held == w.until
+		}
 	case healing:
 		w.until = max(w.until, own.until)
 		w.skip = w.until <= now || held >= w.until
@@ -153,6 +159,7 @@ func (g *Gate) settle(b *batch, i int32, now moment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own.flight = nil
+	defer g.settleShortening(own, w)
 	st := own.set.state.Load()
 	ready := st.err == nil && st.epoch == w.epoch
 	asked := own.batch == b && own.index == i
@@ -223,6 +230,9 @@ func (b *binding) crossed(until, now moment) {
 
 // written notes that the kernel holds what was asked for. The shard is locked.
 func (b *binding) written(w *write) {
+	if w.kind == shortening && !w.skip && !w.found {
+		b.held = 0
+	}
 	if !w.skip {
 		b.held, b.epoch, b.own, b.doubt = max(b.holds(w.epoch), w.until), w.epoch, !w.found, w.found
 	}
@@ -237,7 +247,7 @@ func (g *Gate) promise(own *binding, w *write, now moment) {
 	before := own.until
 	own.until = max(own.until, min(w.until, own.held))
 	switch {
-	case w.skip || w.kind == healing:
+	case w.skip || w.kind == healing || w.kind == shortening:
 	case before <= now:
 		g.tellOf(Admitted, own, 0)
 	default:

@@ -98,6 +98,7 @@ func newAPI(p *process) http.Handler {
 	mux.HandleFunc("GET "+control.Version+"/top", a.top)
 	mux.HandleFunc("GET "+control.Version+"/events", a.events)
 	mux.HandleFunc("POST "+control.Version+"/mode", a.mode)
+	mux.HandleFunc("POST "+control.Version+"/hold", a.hold)
 	mux.HandleFunc("POST "+control.Version+"/revoke", a.revoke)
 	mux.HandleFunc("/", control.NotFound)
 	return mux
@@ -117,10 +118,12 @@ func (a *api) status(w http.ResponseWriter, _ *http.Request) {
 		problems[p.Rule.Name] = append(problems[p.Rule.Name], fmt.Sprintf("set %s: %v", p.Set, p.Err))
 	}
 	braked := g.BrakedRules()
+	byHand := g.HeldByHand()
 	resolved := a.process.resolver.Stats()
 	for _, r := range g.Rules() {
 		shown := control.Rule{Name: r.Name, Mode: r.Mode.String(), Problems: problems[r.Name]}
 		shown.Static = writtenOut(r)
+		shown.ByHand = byHand[r.Name]
 		shown.Braked = slices.Contains(braked, r)
 		for _, in := range r.Sets {
 			shown.Sets = append(shown.Sets, in.ID.String())
@@ -288,6 +291,9 @@ func element(e *gate.Entry, now time.Time) control.Element {
 		shown := control.Reason{
 			Rule: why.Rule, Origin: why.Origin.String(), Name: why.Name, Chain: why.Names(),
 			First: now.Add(-why.First), Last: now.Add(-why.Last), Until: now.Add(why.Left), TTL: int(why.TTL / time.Second),
+		}
+		if why.Origin == rule.ByHand {
+			shown.UID = &why.UID
 		}
 		if why.Client.IsValid() {
 			shown.Client = why.Client.String()

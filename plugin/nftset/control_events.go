@@ -104,7 +104,7 @@ func event(h *gate.Happening) control.Event {
 		if why := latest(in.Reasons); why != nil {
 			e.Rule, e.Name, e.Chain, e.Client = why.Rule, why.Name, why.Chain, why.Client
 			if why.Origin != rule.ByName.String() {
-				e.Origin = why.Origin
+				e.Origin, e.UID = why.Origin, why.UID
 			}
 		}
 		if h.Dismissed {

@@ -133,10 +133,24 @@ func (a *api) dismissed(got *gate.Dismissed, out *control.Revoked, kill bool) st
 	if got.Counts[gate.Closed]+got.Counts[gate.Pending] > 0 {
 		out.Notes = append(out.Notes, a.comesBack(got)...)
 	}
+	out.Notes = append(out.Notes, deletions(got)...)
 	if err := a.process.saver.saveNow(); err != nil {
 		out.Notes = append(out.Notes, "the state file can't be written, and a restart may bring back what it has: "+err.Error())
 	}
 	return strings.Join(parts, ", ")
+}
+
+// deletionsShown bounds the commands that an answer suggests.
+const deletionsShown = 5
+
+// deletions are the commands that delete what was left alone.
+func deletions(got *gate.Dismissed) (notes []string) {
+	for i := range got.Elements {
+		if e := &got.Elements[i]; e.Fate == gate.Foreign && len(notes) < deletionsShown {
+			notes = append(notes, fmt.Sprintf("nft delete element %s { %s }", e.Set, keyOf(&e.Entry)))
+		}
+	}
+	return notes
 }
 
 // fateText says of an element that isn't closed why.
@@ -155,7 +169,7 @@ func fateText(e *gate.DismissedElement) string {
 	case gate.KeptOther:
 		return "wanted by rule " + strings.Join(rules, ", ") + " too"
 	case gate.Foreign:
-		return fmt.Sprintf("left alone, as namewall hasn't written it as it is: nft delete element %s { %s }", e.Set, keyOf(&e.Entry))
+		return "left alone, as namewall hasn't written it as it is"
 	case gate.Stuck:
 		return "the kernel doesn't delete it: see the log"
 	case gate.Pending:

@@ -38,6 +38,9 @@ func (e *explanation) past() {
 		if why.Origin == rule.ByLine {
 			wanted = fmt.Sprintf("because rule %s had it under 'static'", why.Rule)
 		}
+		if why.Origin == rule.ByHand {
+			wanted = fmt.Sprintf("by hand of uid %d (rule %s)", why.UID, why.Rule)
+		}
 		e.find(endings[p.How], why.Rule, e.now.Add(-p.Ago), "%s in %s %s; it was there %s", keyOf(&p.Entry), p.Set, ended[p.How], wanted)
 	}
 	if e.told() {
