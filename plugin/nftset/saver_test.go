@@ -19,6 +19,13 @@ func newSaver(l *lab) *saver {
 	}
 }
 
+func saves(t *testing.T, s *saver) {
+	t.Helper()
+	if err := s.save(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A new process finds what the last one has promised, and asks for it once.
 func TestSaverHandsOn(t *testing.T) {
 	l := newLab(t, "nftset web {\n name *.example.com\n set inet filter web4\n}")
@@ -27,14 +34,14 @@ func TestSaverHandsOn(t *testing.T) {
 	if earlier := s.use(dir); len(earlier.Bindings) != 0 {
 		t.Fatalf("%d promises at the first start", len(earlier.Bindings))
 	}
-	s.save()
+	saves(t, s)
 	if _, err := os.Stat(filepath.Join(dir, "state")); err == nil {
 		t.Error("a file was written although nothing was promised")
 	}
 	if m := l.ask("www.example.com. A", false, false, "www.example.com. 60 IN A 198.51.100.1"); len(m.Answer) != 1 {
 		t.Fatal(m)
 	}
-	s.save()
+	saves(t, s)
 	next := newSaver(l)
 	earlier := next.use(dir)
 	if len(earlier.Bindings) != 1 || earlier.Bindings[0].Reasons[0].Name != "www.example.com." {
@@ -60,7 +67,7 @@ func TestSaverOfWhatWasFound(t *testing.T) {
 	if n := l.gate.Commits(); n != 0 {
 		t.Fatalf("%d commits for an element that is there", n)
 	}
-	s.save()
+	saves(t, s)
 	if earlier := newSaver(l).use(dir); len(earlier.Bindings) != 1 || len(earlier.Bindings[0].Reasons) != 1 {
 		t.Errorf("%+v", earlier)
 	}
@@ -84,11 +91,13 @@ func TestSaverGoesOnWithoutADirectory(t *testing.T) {
 		t.Errorf("no remedy: %v", err)
 	}
 	l.ask("www.example.com. A", false, false, "www.example.com. 60 IN A 198.51.100.1")
-	s.save()
+	if err := s.save(); !errors.Is(err, state.ErrUnsafe) {
+		t.Errorf("saved where others read: %v", err)
+	}
 	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s.save()
+	saves(t, s)
 	if _, err := os.Stat(filepath.Join(dir, "state")); err != nil || len(p.problems()) > 0 {
 		t.Errorf("%v, still told: %q", err, p.problems())
 	}
