@@ -73,6 +73,9 @@ func TestControl(t *testing.T) {
 	answers(t, l, "inside.open.test.", dns.TypeA)
 	tells(t, n, 0, "mode", "feed", "open")
 	answers(t, l, "inside.open.test.", dns.TypeA, "10.1.2.3")
+	if got := n.Metric("coredns_nftset_rules_braked"); got != 1 {
+		t.Errorf("%v rules are held to feeding, says the metric", got)
+	}
 	if err := contains(tells(t, n, 0, "status")+n.Output(), "feed, by hand", "by hand (uid 0, pid ", "rule open held to feeding"); err != nil {
 		t.Error(err)
 	}

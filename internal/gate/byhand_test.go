@@ -12,6 +12,7 @@ import (
 	"github.com/namewall/namewall/internal/nft"
 	"github.com/namewall/namewall/internal/rule"
 	"github.com/namewall/namewall/internal/set"
+	"github.com/namewall/namewall/internal/state"
 )
 
 // byHand holds by hand, for as long as an API would wait.
@@ -329,3 +330,45 @@ func TestHoldsAreBounded(t *testing.T) {
 }
 
 func manyAddr(n int) netip.Addr { return netip.AddrFrom4([4]byte{198, 18, byte(n >> 8), byte(n)}) }
+
+// An element that somebody else has put there for longer is left alone, and what
+// was held of it is put back when he takes it out.
+func TestHoldOfAnothersElement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		k.put(web4, key4(addr1), 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		b.held(t, addr1, 2*time.Hour)
+		if got := k.life(web4, key4(addr1)); got != -1 {
+			t.Errorf("the permanent element has %v", got)
+		}
+		time.Sleep(time.Hour)
+		k.take(web4, key4(addr1))
+		time.Sleep(2 * tick)
+		if got := k.life(web4, key4(addr1)); got < time.Hour-3*tick || got > time.Hour+kernelExtra {
+			t.Errorf("put back for %v", got)
+		}
+	})
+}
+
+// Of too many reasons the state file has those that nobody would ask for again.
+func TestHoldsAreSavedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		var rules []*rule.Rule
+		for name := range strings.FieldsSeq("a b c d e f g h i j k l m n o p q web") {
+			rules = append(rules, newRule(name, []set.ID{web4}))
+		}
+		b := start(t, k, rules...)
+		for n := range maxReasons + 1 {
+			b.ask(strings.Repeat("w", n+1)+".example.com.", time.Minute, addr1)
+		}
+		b.held(t, addr1, 2*time.Hour)
+		saved := b.gate.Snapshot(state.Instant{}).Bindings[0].Reasons
+		if len(saved) != state.MaxReasons || saved[0].Origin != rule.ByHand {
+			t.Errorf("%d reasons, first %+v", len(saved), saved[0])
+		}
+	})
+}
