@@ -57,6 +57,7 @@ func sectionsOf(p plan) []section {
 		section{"ServeDNS", serving},
 		section{"match", matching},
 		section{"added time", delay},
+		section{"watched", watched},
 		section{"steady state", steady},
 		section{"a large gateway", large},
 		section{"bindings", scaling},
