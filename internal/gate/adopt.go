@@ -172,10 +172,10 @@ func (k *keeper) refill(ks *kernelSet, epoch uint32, since moment) {
 		case b.set != ks || b.busy():
 		case b.ending != notEnding:
 			return k.goOnEnding(b)
-		case b.overlong:
-			k.goOnShortening(b)
 		case b.until > now && b.holds(epoch) < b.until:
 			k.restore(b, epoch, since)
+		case b.overlong:
+			k.goOnShortening(b)
 		case b.until <= now && b.holds(epoch) <= now:
 			return false
 		}

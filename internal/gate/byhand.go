@@ -111,6 +111,9 @@ func (i *Instance) holds(rs *ruleState, h *Hold) ([]holding, error) {
 		}
 		fits := false
 		for n := range rs.sets {
+			if r.Sets[n].Interval {
+				continue // takes what is written out, and opens ranges
+			}
 			st := rs.sets[n].state.Load()
 			layout, known := rs.layout(n, st)
 			if known && !layout.Fits(a, a) {

@@ -372,3 +372,21 @@ func TestHoldsAreSavedFirst(t *testing.T) {
 		}
 	})
 }
+
+// A set of ranges takes nothing by hand: a single address would open a range there.
+func TestHoldByHandSparesRanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declareInterval(nets4, v4)
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}, spanning("10.0.0.0/8")), fixed("nets", "192.168.0.0/16"))
+		before := k.spans()
+		b.held(t, addr1, time.Hour)
+		if got, err := b.byHand(Hold{Rule: "nets", Addrs: []netip.Addr{addr1}, For: time.Hour}); err == nil || !strings.Contains(err.Error(), "no set for") {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if got := k.spans(); got != before || !has(k, web4, key4(addr1)) {
+			t.Errorf("ranges %s, were %s", got, before)
+		}
+	})
+}

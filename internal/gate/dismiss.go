@@ -2,12 +2,16 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"sync"
 
 	"github.com/namewall/namewall/internal/rule"
 )
+
+// errStillKilling tells that connections were not ended within the time waited.
+var errStillKilling = errors.New("they are not ended yet")
 
 // Dismissal is what an administrator revokes by hand: the elements that are there
 // because of a name, or those of an address.
@@ -142,6 +146,13 @@ func (g *Gate) Dismiss(ctx context.Context, d Dismissal, most int) Dismissed {
 		}
 	}
 	out.Connections, out.KillErr = by.outcome()
+	select {
+	case <-by.closed:
+	default:
+		if d.Kill && out.KillErr == nil {
+			out.KillErr = errStillKilling
+		}
+	}
 	return out
 }
 

@@ -82,6 +82,9 @@ type Filter struct {
 	Addr netip.Addr
 	Rule string
 	Name string // in lower case, with its final dot
+
+	// Crowded chooses those that are there for more names than are kept.
+	Crowded bool
 }
 
 // Entries returns the entries that a filter chooses, at most so many, in no
@@ -115,11 +118,14 @@ func (f *Filter) chooses(b *binding) bool {
 	if f.Set != (set.ID{}) && f.Set != b.set.id || f.Addr.IsValid() && f.Addr != b.addr() {
 		return false
 	}
-	if f.Rule == "" && f.Name == "" {
+	if f.Rule == "" && f.Name == "" && !f.Crowded {
 		return true
 	}
 	for i := range b.reasons {
 		sub := b.reasons[i].subject
+		if f.Crowded && (sub.origin != rule.ByName || sub.named()) {
+			continue
+		}
 		if (f.Rule == "" || f.Rule == sub.rule) && (f.Name == "" || f.Name == sub.name) {
 			return true
 		}
@@ -137,8 +143,8 @@ func (f *Filter) choosesEntry(e *Entry) bool {
 	if f.Set != (set.ID{}) && f.Set != e.Set || f.Addr.IsValid() && !e.contains(f.Addr) {
 		return false
 	}
-	return f.Rule == "" && f.Name == "" || slices.ContainsFunc(e.Reasons, func(w Why) bool {
-		return (f.Rule == "" || f.Rule == w.Rule) && (f.Name == "" || f.Name == w.Name)
+	return f.Rule == "" && f.Name == "" && !f.Crowded || slices.ContainsFunc(e.Reasons, func(w Why) bool {
+		return (!f.Crowded || w.Origin == rule.ByName && w.Name == "") && (f.Rule == "" || f.Rule == w.Rule) && (f.Name == "" || f.Name == w.Name)
 	})
 }
 

@@ -424,6 +424,18 @@ func TestRangesAfterARestart(t *testing.T) {
 			})
 		})
 	}
+	t.Run("of two minds", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			k := newFakeKernel()
+			k.declareInterval(nets4, v4)
+			b := start(t, k, fixed("vpn", "10.0.0.0/8"), revoking(rule.RevokeKeep, fixed("zone", "192.168.0.0/16")))
+			restart(t, b, revoking(rule.RevokeKeep, fixed("zone", "192.168.0.0/16")))
+			time.Sleep(5 * time.Second)
+			if got := k.spans(); got != "192.168.0.0/16*" {
+				t.Errorf("there are %s", got)
+			}
+		})
+	})
 	t.Run("kept", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			k := newFakeKernel()

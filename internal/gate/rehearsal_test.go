@@ -94,9 +94,12 @@ func (g *Gate) state() map[string]any {
 		return true
 	})
 	for i := range g.names.shards {
-		for key, sub := range g.names.shards[i].subjects {
+		s := &g.names.shards[i]
+		s.mu.Lock()
+		for key, sub := range s.subjects {
 			all[key.rule+" "+key.name] = sub.addrs.len()
 		}
+		s.mu.Unlock()
 	}
 	return all
 }

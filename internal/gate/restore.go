@@ -69,9 +69,11 @@ func (r *restorer) restore(in state.Set, b state.Binding) {
 	}
 	var reasons []reason
 	given := len(b.Reasons) == 0 // of unknown origin
+	overlong := false            // what gave it a longer life than any name has left
 	for n := range b.Reasons {
 		why := &b.Reasons[n]
 		if !r.gives(&p, why.Rule, why.Origin, why.Name) {
+			overlong = overlong || why.Origin != rule.ByName && r.choices[why.Rule] != rule.RevokeKeep
 			continue
 		}
 		given = true
@@ -86,7 +88,7 @@ func (r *restorer) restore(in state.Set, b state.Binding) {
 	case len(reasons) > 0:
 		r.restored += r.put(r.gate.sets[setKey{in.ID, false}], in, b, func(own *binding) {
 			own.set.owing.Store(true)
-			own.reasons = reasons
+			own.reasons, own.overlong = reasons, overlong
 			for _, why := range reasons {
 				own.until = max(own.until, why.until)
 				if why.subject.origin == rule.ByHand {
@@ -183,7 +185,8 @@ func (r *restorer) as(why *state.Reason) reason {
 }
 
 // interval has a set of ranges looked at into which an earlier process wrote. What is
-// left there of its ranges is known by their comments.
+// left there of its ranges is known by their comments, which don't say whose rule's
+// they were: the strictest choice of the set's rules counts.
 func (r *restorer) interval(in state.Interval) {
 	choice := r.choices[in.Rule]
 	ks := r.gate.sets[setKey{in.ID, true}]
@@ -193,7 +196,9 @@ func (r *restorer) interval(in state.Interval) {
 		}
 		ks = r.left.use(rule.Set{ID: in.ID, Layout: in.Layout, Known: true, Interval: true})
 	}
-	ks.ranges.inherited = &choice
+	if known := ks.ranges.inherited; known == nil || choice.Stricter(*known) {
+		ks.ranges.inherited = &choice
+	}
 }
 
 // put makes the binding of a key that an earlier process wrote, and fills it. It

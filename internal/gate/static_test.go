@@ -175,6 +175,43 @@ func TestStaticLeavesNamesTheirTime(t *testing.T) {
 	})
 }
 
+// So it does when the line was taken out while the process was down.
+func TestStaticLeavesNamesTheirTimeAtTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}, writing(v4, nil, addr1)))
+		b.ask("www.example.com.", time.Hour, addr1)
+		restart(t, b, newRule("web", []set.ID{web4}))
+		time.Sleep(5 * time.Second)
+		if life := k.life(web4, key4(addr1)); life < time.Hour || life > 2*time.Hour {
+			t.Errorf("it lives for another %v", life)
+		}
+	})
+}
+
+// What a name still keeps is put back into a set that was empty when it was to be
+// shortened.
+func TestStaticLeavesWhileTheSetIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}, writing(v4, nil, addr1)))
+		b.ask("www.example.com.", time.Hour, addr1)
+		k.remove(web4)
+		time.Sleep(time.Second)
+		old := b.inst
+		b.load(newRule("web", []set.ID{web4}))
+		old.Stop()
+		time.Sleep(2 * lastAnswers)
+		k.declare(web4, v4, 0)
+		time.Sleep(5 * time.Second)
+		if !has(k, web4, key4(addr1)) {
+			t.Error("what the name was promised is missing")
+		}
+	})
+}
+
 // A line that was taken out while the process was down is revoked at the start.
 func TestStaticIsRevokedAtTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -14,6 +14,14 @@ const (
 	RevokeKill
 )
 
+// Stricter tells whether a choice ends more than another: Keep nothing, Kill the
+// connections too.
+func (r Revoke) Stricter(than Revoke) bool { return r.severity() > than.severity() }
+
+func (r Revoke) severity() int {
+	return slices.Index([]Revoke{RevokeKeep, RevokeDelete, RevokeKill}, r)
+}
+
 var revokeWords = []string{"delete", "keep", "kill"}
 
 // String is the choice as the Corefile writes it.
