@@ -147,7 +147,7 @@ func TestPage(t *testing.T) {
 	}
 	look(t, p, "why", lab.Screen{Width: desk, Height: 700})
 	search(t, p, "10.1.2.3", "", "")
-	if err := contains(p.Text("#main"), "10.1.2.3 is in no set", "refused to 198.18.0.10 who asked for inside.open.test", "rule open would refuse it"); err != nil {
+	if err := contains(p.Text("#main"), "10.1.2.3 is in no set", "refused to 198.18.0.10 who asked for inside.open.test", "would refuse it: it is a special-purpose address"); err != nil {
 		t.Error(err)
 	}
 	search(t, p, evil[1], "", "")

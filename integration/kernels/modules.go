@@ -17,7 +17,7 @@ import (
 
 // modules are what the tests need of a kernel.
 var modules = []string{
-	"nf_tables", "veth", // sets, interfaces
+	"nf_tables", "nft_quota", "veth", // sets, interfaces
 	"nf_conntrack_netlink", "nft_ct", "nft_nat", "nft_chain_nat", "nft_reject_inet", // connections
 }
 
