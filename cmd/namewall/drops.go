@@ -36,7 +36,7 @@ kept for a week after the last one. The exit code is 1 if there are none.`,
 		"cause":   c.Flags().String("cause", "", "only for this cause, such as no_rule or never_asked"),
 	}
 	limit := c.Flags().Int("limit", 1000, "at most so many entries")
-	ask.completes(c, "cause", fixed("no_rule", "expired", "revoked", "other_service", "in_set", "never_asked"))
+	ask.completes(c, "cause", fixed("no_rule", "expired", "revoked", "by_hand", "other_service", "in_set", "never_asked"))
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		parameters := url.Values{"limit": {strconv.Itoa(*limit)}}
 		for name, word := range words {

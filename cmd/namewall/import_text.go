@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/coredns/caddy"
 
@@ -123,15 +124,19 @@ func writeLines(b *strings.Builder, lines []*feeders.Assignment) {
 // textMax is how much of a line a comment shows.
 const textMax = 100
 
-// shorten is a text on one line, without what a terminal might take for a
-// command.
-func shorten(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+// plain is a text on one line, without what a terminal might take for a command.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
 	}, strings.ToValidUTF8(text, "?"))
+}
+
+// shorten is a plain text of textMax bytes at most.
+func shorten(text string) string {
+	text = plain(text)
 	if len(text) > textMax {
 		return strings.ToValidUTF8(text[:textMax], "") + "..."
 	}

@@ -132,7 +132,7 @@ func setState(s *control.Set, now time.Time) string {
 	if h := s.Healed; h != nil {
 		state += fmt.Sprintf(", %d put back %s ago, after %s", h.Elements, span(now.Sub(h.At)), brief(max(h.Took, 1e-6)))
 		if h.Process != "" {
-			state += fmt.Sprintf(" (%s, pid %d)", h.Process, h.PID)
+			state += fmt.Sprintf(" (%s, pid %d)", plain(h.Process), h.PID)
 		}
 	}
 	return state

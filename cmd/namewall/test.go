@@ -181,7 +181,7 @@ func gets(b *control.Tested) string {
 	if e := b.Gets.EDE; e != nil {
 		what += fmt.Sprintf(", with Extended DNS Error %d (%s)", e.Code, e.Name)
 		if e.Text != "" {
-			what += ": " + e.Text
+			what += ": " + plain(e.Text) // somebody else's
 		}
 	}
 	return what

@@ -106,7 +106,7 @@ func eventText(e *control.Event) string {
 			text += " after " + brief(e.Took)
 		}
 		if e.Process != "" {
-			text += fmt.Sprintf(", last changed by %s (pid %d)", e.Process, e.PID)
+			text += fmt.Sprintf(", last changed by %s (pid %d)", plain(e.Process), e.PID)
 		}
 		return text
 	case control.EventHeld:

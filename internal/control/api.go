@@ -144,15 +144,17 @@ type Revoke struct {
 type Revoked struct {
 	Done        string         `json:"done"` // in words
 	Elements    []Changed      `json:"elements"`
-	More        bool           `json:"more,omitempty"`        // there are more than are listed
-	Outcomes    map[string]int `json:"outcomes,omitempty"`    // of all of them, how many each
-	Connections int            `json:"connections,omitempty"` // that were ended
-	Notes       []string       `json:"notes,omitempty"`       // what else has to be known
+	More        bool           `json:"more,omitempty"`              // there are more than are listed
+	Outcomes    map[string]int `json:"outcomes,omitempty"`          // of all of them, how many each
+	Connections int            `json:"connections,omitempty"`       // that were ended
+	GoOn        bool           `json:"connections_go_on,omitempty"` // some that were to end could not be ended
+	Notes       []string       `json:"notes,omitempty"`             // what else has to be known
 }
 
-// AllClosed tells that something was revoked, and all of it is closed.
+// AllClosed tells that something was revoked, and all of it is closed, with the
+// connections that were to end.
 func (r *Revoked) AllClosed() bool {
-	return r.Outcomes[OutcomeClosed] > 0 && len(r.Outcomes) == 1
+	return r.Outcomes[OutcomeClosed] > 0 && len(r.Outcomes) == 1 && !r.GoOn
 }
 
 // Hold is the body of POST /v1/hold: what a rule's sets are to hold for a time.
@@ -230,6 +232,7 @@ const (
 	CauseNotReady     = "not_ready"     // a set of the rule can't be fed
 	CauseOtherService = "other_service" // the rule opens other ports
 	CauseOtherClient  = "other_client"  // it is open for another client
+	CauseCrowded      = "crowded"       // it may be among more names than are kept of an element
 	CauseNeverAsked   = "never_asked"   // nobody was ever given it, as far as is remembered
 	CauseExpired      = "expired"       // its time was over
 	CauseRevoked      = "revoked"       // the configuration no longer gave it

@@ -232,6 +232,10 @@ func remedy(d *control.Drop) string {
 		return "the set has it: look at the order of the ruleset, its ports and interfaces"
 	case control.CauseRevoked:
 		return "it has left the configuration"
+	case control.CauseByHand:
+		return "an administrator has revoked it: the next answer opens it again"
+	case control.CauseSetLost:
+		return "its set got another type, or no rule feeds it any more"
 	case "special", "own":
 		return "rule " + d.Rule + " refuses such addresses: if it is meant, 'allow' " + strings.Join(d.Addresses, " ") + ", or 'pass' it if it doesn't cross the firewall"
 	case "passed":

@@ -96,7 +96,9 @@ func (p *pair) tell(e entry) {
 }
 
 func (l *Ledger) forget(p *pair) {
-	l.since = l.began.Add(p.last.at)
+	if told := l.began.Add(p.last.at); told.After(l.since) { // it may be older than the ledger
+		l.since = told
+	}
 	l.all.remove(p)
 	delete(l.pairs, p.pairKey)
 	of := l.addrs[p.addr]

@@ -192,6 +192,7 @@ var dropCauses = map[string]string{
 	control.CauseNoRule:       "matches no rule",
 	control.CauseExpired:      "expired",
 	control.CauseRevoked:      "revoked",
+	control.CauseByHand:       "revoked by hand",
 	control.CauseSetLost:      "lost with its set",
 	control.CauseInSet:        "is in the set: the ruleset drops it all the same",
 	control.CauseOtherService: "the rule opens other ports",

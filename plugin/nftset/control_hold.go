@@ -50,10 +50,14 @@ func (a *api) hold(w http.ResponseWriter, r *http.Request) {
 		out.Elements = append(out.Elements, e)
 		out.Outcomes[e.Outcome]++
 	}
-	out.Done = fmt.Sprintf("rule %s holds %s for %s: %s", h.Rule, plural(len(h.Addrs), "address", "addresses"), formatDuration(h.For),
-		plural(out.Outcomes[control.OutcomeHeld], "element", "elements"))
-	if failed := len(all) - out.Outcomes[control.OutcomeHeld]; failed > 0 {
-		out.Done += fmt.Sprintf(", and %d not", failed)
+	held := out.Outcomes[control.OutcomeHeld]
+	switch elements := plural(len(all), "element", "elements"); held {
+	case 0:
+		out.Done = fmt.Sprintf("rule %s holds nothing of what was asked for: %s refused or not yet written", h.Rule, elements)
+	case len(all):
+		out.Done = fmt.Sprintf("rule %s holds %s for %s: %s", h.Rule, plural(len(h.Addrs), "address", "addresses"), formatDuration(h.For), elements)
+	default:
+		out.Done = fmt.Sprintf("rule %s holds a part of what was asked for, for %s: %d of %s", h.Rule, formatDuration(h.For), held, elements)
 	}
 	named := strings.Join(asked.Addresses[:min(len(asked.Addresses), addressesLogged)], " ")
 	if more := len(asked.Addresses) - addressesLogged; more > 0 {

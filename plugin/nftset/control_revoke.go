@@ -49,6 +49,9 @@ func (a *api) revoke(w http.ResponseWriter, r *http.Request) {
 	got := a.process.gate.Dismiss(ctx, d, changesShown)
 	out := control.Revoked{Elements: []control.Changed{}, More: got.All() > len(got.Elements), Connections: got.Connections}
 	out.Done = "nothing is there " + what
+	if got.All() == 0 && a.crowded(d.Name) {
+		out.Notes = append(out.Notes, "an address of it may still be open: "+crowdedText)
+	}
 	if got.All() > 0 {
 		did := "revoked what is there "
 		if got.Counts[gate.Closed] == 0 {
@@ -58,6 +61,20 @@ func (a *api) revoke(w http.ResponseWriter, r *http.Request) {
 		a.byHand(r, out.Done)
 	}
 	control.Reply(w, out)
+}
+
+// crowdedText is what is to be said of a name that may be among those that are not
+// kept.
+const crowdedText = "some elements are there for more names than are kept, maybe for this one too: look its addresses up, and ask about those"
+
+// crowded tells whether a name may be among those of an element that has more than
+// are kept.
+func (a *api) crowded(name string) bool {
+	if name == "" {
+		return false
+	}
+	found, _ := a.process.gate.Entries(gate.Filter{Crowded: true}, 1)
+	return len(found) > 0
 }
 
 // dismissal reads a request, and says in words what it is about.
@@ -128,6 +145,7 @@ func (a *api) dismissed(got *gate.Dismissed, out *control.Revoked, kill bool) st
 		parts = append(parts, "connections ended: "+strconv.Itoa(got.Connections))
 	}
 	if got.KillErr != nil {
+		out.GoOn = true
 		out.Notes = append(out.Notes, "connections go on: "+got.KillErr.Error())
 	}
 	if got.Counts[gate.Closed]+got.Counts[gate.Pending] > 0 {

@@ -29,10 +29,10 @@ func (e *explanation) past() {
 			r.addr, whoAsked(r.client), strings.TrimSuffix(r.name, "."), r.text, given)
 	}
 	for _, p := range e.process.gate.Past(gate.Filter{Addr: e.addr, Name: e.name}, pastShown) {
+		known = true
 		if !e.concerns(&p.Entry) {
 			continue
 		}
-		known = true
 		why := p.Reasons[0]
 		wanted := fmt.Sprintf("for %s (rule %s), last asked by %s", strings.TrimSuffix(why.Name, "."), why.Rule, whoAsked(why.Client))
 		if why.Origin == rule.ByLine {
@@ -45,6 +45,10 @@ func (e *explanation) past() {
 	}
 	if e.told() {
 		known = true
+	}
+	if !known && e.crowded(e.name) {
+		known = true
+		e.find(control.CauseCrowded, "", time.Time{}, "%s", crowdedText)
 	}
 	if !known {
 		of := ""
