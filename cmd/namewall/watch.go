@@ -7,6 +7,7 @@ import (
 	"io"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -17,6 +18,10 @@ import (
 	"github.com/namewall/namewall/internal/rule"
 )
 
+// watchRate is how many events of a kind are shown in a second: more than anybody
+// can read. To print ten thousand costs the gateway a part of a processor.
+const watchRate = 100
+
 func watchCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "watch [--rule NAME] [--kind KIND] [--json]",
@@ -24,8 +29,8 @@ func watchCommand() *cobra.Command {
 		Long: `Show what a running namewall admits, extends, refuses, revokes and puts back, and
 which answers it holds for long, and what the firewall drops, if the Corefile has
 'drops', a line each, until it is interrupted. It may be
-left running on a busy gateway: what comes too fast to be shown is left out and
-counted, and nothing waits for it.`,
+left running on a busy gateway: of each kind 100 a second are shown, unless it is
+told to choose or prints JSON. What is left out is counted, and nothing waits for it.`,
 		Example: `  namewall watch
   namewall watch --kind refused --rule web --json`,
 		Args: noArgs,
@@ -45,7 +50,11 @@ counted, and nothing waits for it.`,
 		}
 		ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
 		defer stop()
-		err := ask.client().Stream(ctx, "/events", func(line []byte) error {
+		path := "/events"
+		if *rule == "" && *kind == "" && !ask.json {
+			path += "?rate=" + strconv.Itoa(watchRate)
+		}
+		err := ask.client().Stream(ctx, path, func(line []byte) error {
 			var e control.Event
 			if err := json.Unmarshal(line, &e); err != nil {
 				return fmt.Errorf("the event can't be read: %w", err)
