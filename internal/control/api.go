@@ -233,6 +233,7 @@ const (
 	CauseOtherService = "other_service" // the rule opens other ports
 	CauseOtherClient  = "other_client"  // it is open for another client
 	CauseCrowded      = "crowded"       // it may be among more names than are kept of an element
+	CauseMore         = "more"          // there are more elements than are listed
 	CauseNeverAsked   = "never_asked"   // nobody was ever given it, as far as is remembered
 	CauseExpired      = "expired"       // its time was over
 	CauseRevoked      = "revoked"       // the configuration no longer gave it

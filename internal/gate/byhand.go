@@ -234,7 +234,11 @@ func (g *Gate) complete(ctx context.Context, o *holding) HeldByHand {
 			case err != nil:
 				o.err = err
 			default:
-				g.begin(o) // what was written may be lost already
+				// What was written may be lost already. It is promised, and comes
+				// back with its set.
+				if g.afresh(ctx, o); o.err != nil {
+					o.err = ErrPending
+				}
 			}
 		case <-ctx.Done():
 			o.err = ErrPending

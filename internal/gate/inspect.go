@@ -85,6 +85,9 @@ type Filter struct {
 
 	// Crowded chooses those that are there for more names than are kept.
 	Crowded bool
+
+	// Where has the last word; nil chooses all. It is called with a lock held.
+	Where func(*Entry) bool
 }
 
 // Entries returns the entries that a filter chooses, at most so many, in no
@@ -95,8 +98,12 @@ func (g *Gate) Entries(f Filter, most int) (found []Entry, more bool) {
 		if more || !f.chooses(b) {
 			return true
 		}
+		e := b.entry(now)
+		if f.Where != nil && !f.Where(&e) {
+			return true
+		}
 		if more = len(found) == most; !more {
-			found = append(found, b.entry(now))
+			found = append(found, e)
 		}
 		return true
 	})
@@ -140,7 +147,7 @@ func (e *Entry) contains(a netip.Addr) bool {
 
 // choosesEntry is chooses for a binding that is no more, and for ranges.
 func (f *Filter) choosesEntry(e *Entry) bool {
-	if f.Set != (set.ID{}) && f.Set != e.Set || f.Addr.IsValid() && !e.contains(f.Addr) {
+	if f.Set != (set.ID{}) && f.Set != e.Set || f.Addr.IsValid() && !e.contains(f.Addr) || f.Where != nil && !f.Where(e) {
 		return false
 	}
 	return f.Rule == "" && f.Name == "" && !f.Crowded || slices.ContainsFunc(e.Reasons, func(w Why) bool {

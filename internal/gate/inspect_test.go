@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +36,8 @@ func TestEntries(t *testing.T) {
 			{"a rule and a name", Filter{Rule: "web", Name: "api.example.com."}, 1},
 			{"a rule and another's set", Filter{Rule: "web", Set: app4}, 0},
 			{"no such name", Filter{Name: "example.com."}, 0},
+			{"none for more names than are kept", Filter{Crowded: true}, 0},
+			{"with ports", Filter{Where: func(e *Entry) bool { return e.Layout.Port }}, 1},
 		} {
 			found, more := b.gate.Entries(test.f, 10)
 			if len(found) != test.want || more {
@@ -130,6 +133,23 @@ func TestPast(t *testing.T) {
 		past := b.gate.Past(Filter{}, 10)
 		if len(past) != 1 || past[0].Addr != addr1 || past[0].How != Expired || past[0].Ago < 50*time.Minute || past[0].Ago > time.Hour {
 			t.Errorf("%+v", past)
+		}
+	})
+}
+
+// An element that is there for more names than are kept is found as one of those.
+func TestEntriesOfCrowdedElements(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		b.ask("one.example.com.", time.Minute, addr2)
+		for i := range maxReasons + 1 {
+			b.ask(fmt.Sprintf("n%d.example.com.", i), time.Minute, addr1)
+		}
+		found, more := b.gate.Entries(Filter{Crowded: true}, 1)
+		if len(found) != 1 || more || found[0].Addr != addr1 {
+			t.Errorf("%+v, more %v", found, more)
 		}
 	})
 }

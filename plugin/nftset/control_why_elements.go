@@ -2,7 +2,6 @@ package nftset
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/namewall/namewall/internal/control"
@@ -15,15 +14,7 @@ const liveMax = 256
 
 // present are the elements that let the subject through.
 func (e *explanation) present(ctx context.Context) {
-	found, _, _ := e.entries(ctx, gate.Filter{Addr: e.addr, Name: e.name}, elementsUsual)
-	var others []gate.Entry
-	found = slices.DeleteFunc(found, func(entry gate.Entry) bool {
-		other := !e.concerns(&entry)
-		if other {
-			others = append(others, entry)
-		}
-		return other
-	})
+	found, more, _ := e.entries(ctx, e.filter(), elementsUsual)
 	if err := e.process.gate.Live(found[:min(liveMax, len(found))]); err != nil {
 		e.find(control.CauseNotReady, "", time.Time{}, "what the kernel holds could not be read, this is what it held: %v", err)
 	}
@@ -33,14 +24,25 @@ func (e *explanation) present(ctx context.Context) {
 			e.involve(why.Rule)
 		}
 	}
+	if more {
+		e.find(control.CauseMore, "", time.Time{}, "there are more elements than are shown: ask for one client or service")
+	}
 	if len(found) == 0 {
-		e.nearly(others)
+		e.nearly(ctx)
 	}
 }
 
+// filter chooses what is asked about.
+func (e *explanation) filter() gate.Filter {
+	return gate.Filter{Addr: e.addr, Name: e.name, Where: e.concerns}
+}
+
 // nearly tells of elements that let others through, or to other services.
-func (e *explanation) nearly(others []gate.Entry) {
-	for i := range others[:min(pastShown, len(others))] {
+func (e *explanation) nearly(ctx context.Context) {
+	f := e.filter()
+	f.Where = func(entry *gate.Entry) bool { return !e.concerns(entry) }
+	others, _, _ := e.entries(ctx, f, pastShown)
+	for i := range others {
 		o := &others[i]
 		cause, what := control.CauseOtherService, "another service"
 		if e.isForAnother(o) {

@@ -28,11 +28,11 @@ func (e *explanation) past() {
 		e.find(r.fate.String(), r.rule, r.at, "%s, refused to %s who asked for %s: %s%s",
 			r.addr, whoAsked(r.client), strings.TrimSuffix(r.name, "."), r.text, given)
 	}
-	for _, p := range e.process.gate.Past(gate.Filter{Addr: e.addr, Name: e.name}, pastShown) {
-		known = true
-		if !e.concerns(&p.Entry) {
-			continue
-		}
+	if f := e.filter(); !known {
+		f.Where = nil
+		known = len(e.process.gate.Past(f, 1)) > 0
+	}
+	for _, p := range e.process.gate.Past(e.filter(), pastShown) {
 		why := p.Reasons[0]
 		wanted := fmt.Sprintf("for %s (rule %s), last asked by %s", strings.TrimSuffix(why.Name, "."), why.Rule, whoAsked(why.Client))
 		if why.Origin == rule.ByLine {
