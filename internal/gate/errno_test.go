@@ -171,6 +171,7 @@ func (r reaction) try(t *testing.T, errno string) {
 		t.Errorf("another set's element that is covered: %v, held %v", q.Fates, q.Held)
 	}
 	b.only("web")
+	synctest.Wait() // an answer may be out before the writer has noted what it was refused
 	for i := range 20 {
 		if p := b.gate.Problems(); len(p) == 0 || p[0].Set != web4 && !r.reopens {
 			t.Errorf("problems %v", p)
