@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/namewall/namewall/integration/lab"
+	"github.com/namewall/namewall/internal/state"
 )
 
 // fault is something that keeps an app from connecting.
@@ -50,6 +51,7 @@ elsewhere.test {
 	nftset {
 		` + lab.AllowWide + `
 		drops 7
+		state STATE
 	}
 	nftset web {
 		set    inet filter web4 ipv4_addr
@@ -127,6 +129,8 @@ var faults = []fault{
 		[]string{"rule packets: set inet filter packets4: ", "dynamic"}},
 	{"a set of ranges", nil, []string{"why", "a.range.test"}, 1,
 		[]string{"rule range: set inet filter range4: ", "interval"}},
+	{"the clock was not set at the start", nil, []string{"status"}, 1,
+		[]string{"the clock was behind that of the state file at the start"}},
 	{"a set is full", func(n *night) {
 		ask(n.Lab, "a.small.test.", dns.TypeA)
 		ask(n.Lab, "b.small.test.", dns.TypeA)
@@ -187,6 +191,13 @@ var faults = []fault{
 	}, []string{"status"}, 1, []string{"1 name kept"}},
 }
 
+// ahead is a clock that is an hour ahead, in another life of the machine.
+type ahead struct{}
+
+func (ahead) Now() state.Instant {
+	return state.Instant{Wall: time.Now().Add(time.Hour), Boot: state.BootID{1}}
+}
+
 // An app can't connect. For each of the faults that a network engineer knows, a command
 // names it.
 func TestThreeInTheMorning(t *testing.T) {
@@ -203,7 +214,15 @@ func TestThreeInTheMorning(t *testing.T) {
 		"a.ports.test. 60 IN A 198.51.100.6", "a.pairs.test. 60 IN A 198.51.100.7", "a.boss.test. 60 IN A 198.51.100.8",
 		"a.signed.test. 60 IN A 198.51.100.9", "fe1.vendor.test. 5 IN A 198.51.100.10", "edge.cdn.test. 60 IN A 198.51.100.12",
 	)
-	n.gateway = l.Namewall(strings.Replace(nightCorefile, "NAMES", n.names, 1))
+	dir := filepath.Join(t.TempDir(), "state")
+	later, err := state.OpenWithClock(dir, ahead{})
+	if err == nil {
+		err = later.Save(state.Snapshot{Taken: later.Now()})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.gateway = l.Namewall(strings.NewReplacer("NAMES", n.names, "STATE", dir).Replace(nightCorefile))
 	lab.Until(t, dropLimit, "the group is read", func() error { return metricIs(n.gateway, "coredns_nftset_drops_read", 1) })
 	for _, f := range faults {
 		if f.inject != nil {

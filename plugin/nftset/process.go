@@ -73,6 +73,9 @@ func (p *process) problems() []string {
 	if err := p.saver.problem(); err != nil {
 		all = append(all, fmt.Sprintf("no state is kept: %v", err))
 	}
+	if p.saver.behind.Load() {
+		all = append(all, "the clock was behind that of the state file at the start: what was promised before has kept all that was left of its life")
+	}
 	return all
 }
 

@@ -26,6 +26,7 @@ type saver struct {
 
 	touched atomic.Bool           // there is something to save, whatever the gate says
 	told    atomic.Pointer[error] // the error that was logged last, nil if it is over
+	behind  atomic.Bool           // the clock was, when the state was read
 
 	mu       sync.Mutex // guards what follows, and is held during a save
 	dir      *state.Dir // nil: it can't be used, or there is none
@@ -60,6 +61,7 @@ func (s *saver) use(path string) (earlier state.Snapshot) {
 	}
 	switch {
 	case err == nil:
+		s.behind.Store(l.By == state.ByNone)
 		log.Infof("state file %s: %d promises, %d have expired in the %v since (%v)",
 			l.Path, len(l.Bindings), l.Expired, l.Passed.Round(time.Second), l.By)
 	case !errors.Is(err, state.ErrNone):
