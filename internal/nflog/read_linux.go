@@ -22,7 +22,7 @@ func Read(ctx context.Context, group uint16, o Options, to Sink) error {
 	if err != nil {
 		return fmt.Errorf("NFLOG group %d: %w", group, err)
 	}
-	defer g.Con.Close() // and not g.Close, which may wait before there is something to wait for
+	defer release(g.Con, group)
 	reading, cancel := context.WithCancel(ctx)
 	r := &reader{ctx: reading, to: to, failed: make(chan error, 1)}
 	defer r.end()
@@ -118,6 +118,7 @@ const (
 	configMessage = 1 // NFULNL_MSG_CONFIG
 	configCommand = 1 // NFULA_CFG_CMD
 	bind          = 1 // NFULNL_CFG_CMD_BIND
+	unbind        = 2 // NFULNL_CFG_CMD_UNBIND
 	unbindFamily  = 4 // NFULNL_CFG_CMD_PF_UNBIND, of no family: it does nothing
 )
 
@@ -140,16 +141,37 @@ func reason(con *netlink.Conn, group uint16, said error) error {
 	return said // what was in the way has gone meanwhile
 }
 
-// configure sends a command about a group.
-func configure(con *netlink.Conn, group uint16, command byte) error {
-	attributes, err := netlink.MarshalAttributes([]netlink.Attribute{{Type: configCommand, Data: []byte{command}}})
+// release gives the group back at once. Closing the socket does so only when a
+// process that is being started, and has a copy of it until it runs its program
+// (O_CLOEXEC), has closed it too. The library's own Close may wait before there is
+// something to wait for, and nobody can wait for its goroutine to unbind.
+func release(con *netlink.Conn, group uint16) {
+	if m, err := command(group, unbind); err == nil {
+		_, _ = con.Send(m) // the kernel answers a stranger to the group with EPERM
+	}
+	_ = con.Close()
+}
+
+// configure sends a command about a group, and returns what the kernel says.
+func configure(con *netlink.Conn, group uint16, what byte) error {
+	m, err := command(group, what)
 	if err != nil {
 		return err
 	}
-	general := binary.BigEndian.AppendUint16([]byte{unix.AF_UNSPEC, unix.NFNETLINK_V0}, group) // struct nfgenmsg
-	_, err = con.Execute(netlink.Message{
-		Header: netlink.Header{Type: unix.NFNL_SUBSYS_ULOG<<8 | configMessage, Flags: netlink.Request | netlink.Acknowledge},
-		Data:   append(general, attributes...),
-	})
+	m.Header.Flags |= netlink.Acknowledge
+	_, err = con.Execute(m)
 	return err
+}
+
+// command is a message with a command about a group.
+func command(group uint16, what byte) (netlink.Message, error) {
+	attributes, err := netlink.MarshalAttributes([]netlink.Attribute{{Type: configCommand, Data: []byte{what}}})
+	if err != nil {
+		return netlink.Message{}, err
+	}
+	general := binary.BigEndian.AppendUint16([]byte{unix.AF_UNSPEC, unix.NFNETLINK_V0}, group) // struct nfgenmsg
+	return netlink.Message{
+		Header: netlink.Header{Type: unix.NFNL_SUBSYS_ULOG<<8 | configMessage, Flags: netlink.Request},
+		Data:   append(general, attributes...),
+	}, nil
 }
