@@ -57,12 +57,14 @@ func addressType(rr dns.RR) types {
 	if rr == nil {
 		return 0
 	}
-	t := typeOf(rr.Header().Rrtype)
-	if t&typesAddr == 0 && (t == 0 || !hasHints(rr)) {
-		return 0
+	if t := typeOf(rr.Header().Rrtype); t != 0 && holdsAddress(rr, t) {
+		return t
 	}
-	return t
+	return 0
 }
+
+// holdsAddress tells whether a record of type t, which gives addresses, holds one.
+func holdsAddress(rr dns.RR, t types) bool { return t&typesAddr != 0 || hasHints(rr) }
 
 // addrOf is the address of a record of type t, A or AAAA. It reports false for
 // one that can't be sent: plugins make them from anything that fits a net.IP.
@@ -79,7 +81,9 @@ func addrOf(rr dns.RR, t types) (netip.Addr, bool) {
 // addr4 is an IPv4 address that may have the length of an IPv6 one, as
 // net.ParseIP gives it.
 func addr4(ip net.IP) (netip.Addr, bool) {
-	return netip.AddrFromSlice(ip.To4())
+	a, ok := netip.AddrFromSlice(ip)
+	a = a.Unmap()
+	return a, ok && a.Is4()
 }
 
 func addr16(ip net.IP) (netip.Addr, bool) {

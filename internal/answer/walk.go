@@ -145,19 +145,20 @@ func (w *Walk) collect(answer []dns.RR, qtype uint16) {
 			continue
 		}
 		h := rr.Header()
-		t := typeOf(h.Rrtype)
-		switch {
-		case t != 0 && w.reaches(h, t):
-			if w.take(i, rr, links) {
+		switch t := typeOf(h.Rrtype); {
+		case t == 0:
+			if h.Rrtype == dns.TypeRRSIG {
+				signed |= w.sign(i, rr)
+			}
+			w.rest = w.rest || w.answers(h, qtype)
+		case w.reaches(h, t):
+			if w.take(i, rr, h, t, links) {
 				seen |= t
 			}
-		case addressType(rr) != 0:
+		case holdsAddress(rr, t):
 			w.roles[i] = roleStray
 			w.strays |= t
-		case h.Rrtype == dns.TypeRRSIG:
-			signed |= w.sign(i, rr)
 		}
-		w.rest = w.rest || w.answers(h, qtype)
 	}
 	w.Signed = w.Signed || signed&seen != 0
 }
@@ -172,22 +173,18 @@ func (w *Walk) atEnd(h *dns.RR_Header) bool {
 	return !w.Broken && h.Class == dns.ClassINET && sameName(h.Name, w.end)
 }
 
-// answers tells whether a record that holds no address was asked for.
+// answers tells whether a record of a type that gives no addresses was asked for.
 func (w *Walk) answers(h *dns.RR_Header, qtype uint16) bool {
-	if typeOf(h.Rrtype) != 0 {
-		return false
-	}
 	if qtype == dns.TypeANY {
 		return h.Rrtype != dns.TypeRRSIG && w.atEnd(h)
 	}
 	return h.Rrtype == qtype && w.atEnd(h)
 }
 
-// take takes the i-th record of ANSWER as one that was asked for. It reports
-// false if it is malformed.
-func (w *Walk) take(i int, rr dns.RR, links ttls) bool {
-	h := rr.Header()
-	if t := typeOf(h.Rrtype); t&typesAddr == 0 {
+// take takes the i-th record of ANSWER, of type t, as one that was asked for. It
+// reports false if it is malformed.
+func (w *Walk) take(i int, rr dns.RR, h *dns.RR_Header, t types, links ttls) bool {
+	if t&typesAddr == 0 {
 		if svcb := svcbOf(rr); svcb != nil {
 			w.roles[i] = roleSVCB
 			w.rest = true
@@ -202,7 +199,7 @@ func (w *Walk) take(i int, rr dns.RR, links ttls) bool {
 		return true
 	}
 	w.roles[i] = roleStray
-	w.bad |= typeOf(h.Rrtype)
+	w.bad |= t
 	return false
 }
 
