@@ -51,7 +51,7 @@ func (w *Walk) next(answer []dns.RR, name string) (next string, ok bool) {
 			continue
 		}
 		if next == "" {
-			next = lower(c.Target)
+			next = Lower(c.Target)
 		} else if !sameName(c.Target, next) {
 			return "", false
 		}
@@ -66,7 +66,7 @@ func (w *Walk) next(answer []dns.RR, name string) (next string, ok bool) {
 			continue
 		}
 		if next == "" {
-			next = lower(join(prefix, d.Target))
+			next = Lower(join(prefix, d.Target))
 			if nameLen(next) > maxName {
 				return "", false
 			}
@@ -93,7 +93,7 @@ func (w *Walk) link(answer []dns.RR, name, next string) {
 			if _, below := cutSuffix(name, h.Name); !below {
 				continue
 			}
-			l.Kind, l.Owner, l.Target = LinkDNAME, lower(h.Name), lower(rr.Target)
+			l.Kind, l.Owner, l.Target = LinkDNAME, Lower(h.Name), Lower(rr.Target)
 		default: // an RRSIG
 			continue
 		}

@@ -24,8 +24,8 @@ func sameName(a, b string) bool {
 	return true
 }
 
-// lower is a name in lower case: the same string if it has no capitals.
-func lower(name string) string {
+// Lower is a name in lower case: the same string if it has no capitals.
+func Lower(name string) string {
 	for i := range len(name) {
 		if isUpper(name[i]) {
 			b := []byte(name)

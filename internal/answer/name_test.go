@@ -35,11 +35,11 @@ func TestCutSuffix(t *testing.T) {
 
 func TestLowerKeepsTheString(t *testing.T) {
 	name := `wWw.\065Ä.exAMple.`
-	if got, want := lower(name), `www.\065Ä.example.`; got != want {
+	if got, want := Lower(name), `www.\065Ä.example.`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	name = lower(name)
-	if n := testing.AllocsPerRun(100, func() { lower(name) }); n != 0 {
+	name = Lower(name)
+	if n := testing.AllocsPerRun(100, func() { Lower(name) }); n != 0 {
 		t.Errorf("%v allocations for a name in lower case", n)
 	}
 }
@@ -87,7 +87,7 @@ func TestNamesAsOnTheWire(t *testing.T) {
 		if got, want := sameName(textA, textB), asciiLower(pack(a)) == asciiLower(pack(b)); got != want {
 			t.Fatalf("%s equals %s: got %v, want %v", textA, textB, got, want)
 		}
-		if got, want := lower(textA), unpack(t, lowerLabels(a)); got != want {
+		if got, want := Lower(textA), unpack(t, lowerLabels(a)); got != want {
 			t.Fatalf("%s in lower case: got %s, want %s", textA, got, want)
 		}
 		n := len(a) - len(b)

@@ -42,7 +42,7 @@ func aliasMode(svcb *dns.SVCB) bool { return svcb.Priority == 0 }
 // takeSVCB notes the hints of an SVCB or HTTPS record that was asked for, and
 // where it leads.
 func (w *Walk) takeSVCB(svcb *dns.SVCB, ttl time.Duration) {
-	if target := lower(svcb.Target); target != "" && target != "." && target != w.end {
+	if target := Lower(svcb.Target); target != "" && target != "." && target != w.end {
 		w.Links = append(w.Links, Link{
 			Owner: w.end, Target: target, Next: target, TTL: seconds(svcb.Hdr.Ttl), Kind: LinkSVCB,
 		})

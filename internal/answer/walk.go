@@ -122,7 +122,7 @@ func (w *Walk) Read(m *dns.Msg, qname string, qtype uint16) {
 	*w = Walk{
 		Addrs:   w.Addrs[:0],
 		Links:   w.Links[:0],
-		Names:   append(w.Names[:0], lower(qname)),
+		Names:   append(w.Names[:0], Lower(qname)),
 		asked:   typesAsked(qtype),
 		roles:   slices.Grow(w.roles[:0], len(m.Answer))[:len(m.Answer)],
 		aliases: w.aliases[:0],

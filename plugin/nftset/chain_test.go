@@ -162,6 +162,28 @@ func TestClientAddress(t *testing.T) {
 	}
 }
 
+// A plugin may hold on to a context or a writer for as long as it likes, so each
+// question has its own.
+func TestNothingIsUsedTwice(t *testing.T) {
+	l := newLab(t, bothFamilies)
+	l.reply = &dns.Msg{Answer: []dns.RR{test.A("www.example.com. 60 IN A 198.51.100.1")}}
+	answer := l.next
+	held := make(map[context.Context]bool)
+	l.next = plugin.HandlerFunc(func(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+		held[ctx] = true
+		return answer.ServeDNS(ctx, w, r)
+	})
+	const questions = 3*slabSize + 1
+	for range questions {
+		if _, _, err := l.through(t.Context(), new(dns.Msg).SetQuestion("www.example.com.", dns.TypeA)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(held) != questions {
+		t.Errorf("%d questions had %d contexts", questions, len(held))
+	}
+}
+
 // The cost of a covered answer is what the plugin adds to the next one's.
 func BenchmarkServeDNS(b *testing.B) {
 	l := newLab(b, bothFamilies)

@@ -133,7 +133,7 @@ func (failing) Hijack()                     {}
 // Without `drops` an answer that no rule is about gets the client's own writer.
 func TestUntouchedWithoutDrops(t *testing.T) {
 	l := newLab(t, "nftset web {\n name *.example.com\n set inet filter web4\n}")
-	q := &gate.Question{Name: "www.example.org."}
+	q := &work{Question: gate.Question{Name: "www.example.org."}}
 	w := &test.ResponseWriter{}
 	if got := l.observe(t.Context(), w, q); got != w {
 		t.Errorf("the next plugin gets %T", got)

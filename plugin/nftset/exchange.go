@@ -19,10 +19,8 @@ type exchange struct {
 	msg *dns.Msg
 }
 
-var exchanges slab[exchange]
-
-func newExchange(ctx context.Context, w dns.ResponseWriter) *exchange {
-	x := exchanges.take()
+func (q *work) exchange(ctx context.Context, w dns.ResponseWriter) *exchange {
+	x := q.exchanges.take()
 	x.ResponseWriter, x.ctx = w, ctx
 	return x
 }

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,7 +50,9 @@ var questions = sync.Pool{New: func() any { return new(work) }}
 // work is what one answer needs while it is in hand.
 type work struct {
 	gate.Question
-	keep []bool
+	keep      []bool
+	exchanges slab[exchange]
+	observed  slab[observed]
 }
 
 // ServeDNS implements plugin.Handler. A question that no rule is about goes to
@@ -65,11 +66,11 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	q := questions.Get().(*work)
 	defer questions.Put(q)
 	defer q.Reset()
-	q.Name = lower(r.Question[0].Name)
+	q.Name = answer.Lower(r.Question[0].Name)
 	q.Client = addrOf(w.RemoteAddr())
 	block := h.block.Load()
 	if !block.Concerns(&q.Question) {
-		return plugin.NextOrFailure(directive, h.next, ctx, h.observe(ctx, w, &q.Question), r)
+		return plugin.NextOrFailure(directive, h.next, ctx, h.observe(ctx, w, q), r)
 	}
 	if isSubQuery(ctx) {
 		return plugin.NextOrFailure(directive, h.next, ctx, w, r)
@@ -80,7 +81,7 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	if wantsAD {
 		asked = wantingAD(r)
 	}
-	x := newExchange(ctx, w)
+	x := q.exchange(ctx, w)
 	rcode, err := plugin.NextOrFailure(directive, h.next, (*marked)(x), x, asked)
 	if x.msg == nil {
 		return rcode, err // nothing was written: acl drops, forward fails
@@ -137,9 +138,6 @@ func carriesAddresses(r *dns.Msg) bool {
 	q := r.Question[0]
 	return (q.Qclass == dns.ClassINET || q.Qclass == dns.ClassANY) && q.Qtype != dns.TypeAXFR && q.Qtype != dns.TypeIXFR
 }
-
-// lower is the name in lower case; the same string if it is that already.
-func lower(name string) string { return strings.ToLower(name) }
 
 // addrOf is the address of a client, invalid if it has none.
 func addrOf(a net.Addr) netip.Addr {

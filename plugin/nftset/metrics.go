@@ -2,7 +2,8 @@ package nftset
 
 import (
 	"context"
-	"sync"
+	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/coredns/coredns/core/dnsserver"
@@ -162,9 +163,9 @@ func (*observer) Revoked(elements int)   { revokedElements.Add(float64(elements)
 func (*observer) Killed(connections int) { killedConnections.Add(float64(connections)) }
 
 // counters are a handler's answers_total by server, looked up once: the answer
-// path has no time for labels.
+// path has no time for labels. There is a server for each socket.
 type counters struct {
-	byServer sync.Map // *dnsserver.Server → *serverCounters
+	byServer atomic.Pointer[map[*dnsserver.Server]*serverCounters] // replaced, never changed
 }
 
 type serverCounters struct {
@@ -201,9 +202,17 @@ func countRefused(server string, mode rule.Mode, fates []gate.Fate) {
 
 func (c *counters) of(ctx context.Context) *serverCounters {
 	server, _ := ctx.Value(dnsserver.Key{}).(*dnsserver.Server)
-	if s, ok := c.byServer.Load(server); ok {
-		return s.(*serverCounters)
+	if all := c.byServer.Load(); all != nil {
+		if s := (*all)[server]; s != nil {
+			return s
+		}
 	}
+	return c.add(server)
+}
+
+// add looks up the counters of a server. Two that do so at the same time find the
+// same.
+func (c *counters) add(server *dnsserver.Server) *serverCounters {
 	s := new(serverCounters)
 	if server != nil {
 		s.name = server.Addr
@@ -213,8 +222,16 @@ func (c *counters) of(ctx context.Context) *serverCounters {
 			s.answers[m][o] = answersTotal.WithLabelValues(s.name, mode.String(), name)
 		}
 	}
-	c.byServer.Store(server, s)
-	return s
+	for {
+		old := c.byServer.Load()
+		all := map[*dnsserver.Server]*serverCounters{server: s}
+		if old != nil {
+			maps.Copy(all, *old)
+		}
+		if c.byServer.CompareAndSwap(old, &all) {
+			return s
+		}
+	}
 }
 
 // statsCollector is the gauges: what the process holds, read when it is asked

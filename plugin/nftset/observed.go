@@ -22,15 +22,13 @@ type observed struct {
 	client netip.Addr
 }
 
-var observeds slab[observed]
-
 // observe is w, or a writer in its place if it matters what clients are told.
-func (h *Handler) observe(ctx context.Context, w dns.ResponseWriter, q *gate.Question) dns.ResponseWriter {
+func (h *Handler) observe(ctx context.Context, w dns.ResponseWriter, q *work) dns.ResponseWriter {
 	to := h.inbox()
 	if to == nil || isSubQuery(ctx) {
 		return w
 	}
-	o := observeds.take()
+	o := q.observed.take()
 	o.ResponseWriter, o.to, o.name, o.client = w, to, q.Name, q.Client
 	return o
 }

@@ -1,25 +1,18 @@
 package nftset
 
-import "sync"
-
 // slab gives out values that are never used twice, and allocates many at a time, so
-// that they cost the answer path next to nothing.
-type slab[T any] struct{ rest sync.Pool } // of *[]T
+// that they cost the answer path next to nothing. It is not safe for concurrent use.
+type slab[T any] struct{ rest []T }
 
 // slabSize is how many are allocated at once. One that is held on to keeps the
-// others of its slab: 64 are a few KiB.
-const slabSize = 64
+// others of its slab, and each answer under way has a slab: 16 are less than a KiB.
+const slabSize = 16
 
 func (s *slab[T]) take() *T {
-	left, ok := s.rest.Get().(*[]T)
-	if !ok {
-		left = new([]T)
+	if len(s.rest) == 0 {
+		s.rest = make([]T, slabSize)
 	}
-	if len(*left) == 0 {
-		*left = make([]T, slabSize)
-	}
-	v := &(*left)[0]
-	*left = (*left)[1:]
-	s.rest.Put(left)
+	v := &s.rest[0]
+	s.rest = s.rest[1:]
 	return v
 }
