@@ -82,7 +82,7 @@ func (w *Walk) link(answer []dns.RR, name, next string) {
 	first := len(w.Links)
 	for _, i := range w.aliases {
 		h := answer[i].Header()
-		l := Link{Next: next, TTL: seconds(h.Ttl)}
+		var l Link
 		switch rr := answer[i].(type) {
 		case *dns.CNAME:
 			if !sameName(h.Name, name) {
@@ -97,6 +97,7 @@ func (w *Walk) link(answer []dns.RR, name, next string) {
 		default: // an RRSIG
 			continue
 		}
+		l.Next, l.TTL = next, seconds(h.Ttl)
 		w.roles[i] = roleLink
 		w.ttls.add(h.Ttl)
 		w.addLink(l, first)

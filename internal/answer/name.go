@@ -13,8 +13,11 @@ const maxName = 255
 
 // sameName tells whether two names are equal.
 func sameName(a, b string) bool {
-	if a == b || len(a) != len(b) {
-		return a == b
+	if len(a) != len(b) {
+		return false
+	}
+	if a == b {
+		return true
 	}
 	for i := range len(a) {
 		if a[i] != b[i] && toLower(a[i]) != toLower(b[i]) {

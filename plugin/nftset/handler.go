@@ -139,21 +139,21 @@ func carriesAddresses(r *dns.Msg) bool {
 	return (q.Qclass == dns.ClassINET || q.Qclass == dns.ClassANY) && q.Qtype != dns.TypeAXFR && q.Qtype != dns.TypeIXFR
 }
 
-// addrOf is the address of a client, invalid if it has none.
+// addrOf is the address of a client, without a zone; invalid if it has none.
 func addrOf(a net.Addr) netip.Addr {
 	var addr netip.Addr
 	switch a := a.(type) {
 	case *net.UDPAddr:
-		addr = a.AddrPort().Addr()
+		addr, _ = netip.AddrFromSlice(a.IP)
 	case *net.TCPAddr:
-		addr = a.AddrPort().Addr()
+		addr, _ = netip.AddrFromSlice(a.IP)
 	default:
 		if a == nil {
 			return addr
 		}
 		if ap, err := netip.ParseAddrPort(a.String()); err == nil {
-			addr = ap.Addr()
+			addr = ap.Addr().WithZone("")
 		}
 	}
-	return addr.Unmap().WithZone("")
+	return addr.Unmap()
 }
