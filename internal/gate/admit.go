@@ -167,11 +167,11 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	until := now + gr.lives.written
 	heard := now - q.Age
 	at := ks.slot(gr.key, gr.state.layout)
-	s, h := g.locate(at)
+	s, h := g.locate(&at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	b := s.find(h, at)
+	b := s.find(h, &at)
 	if q.Rehearsal != nil {
 		b = b.double()
 	}
@@ -221,7 +221,7 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	kind := extension
 	if b == nil {
 		kind = newcomer
-		if b, fate = g.create(s, h, at, ks); fate != Unjudged {
+		if b, fate = g.create(s, h, &at, ks); fate != Unjudged {
 			return fate, true
 		}
 	}

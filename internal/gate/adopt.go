@@ -130,13 +130,13 @@ func (k *keeper) learn(ks *kernelSet, st *setState, l set.Layout) *setState {
 // take notes one element that the kernel holds.
 func (k *keeper) take(ks *kernelSet, layout set.Layout, epoch uint32, e nft.Element) {
 	at := ks.slot(e.Key, layout)
-	s, h := k.locate(at)
+	s, h := k.locate(&at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.find(h, at)
+	b := s.find(h, &at)
 	if b == nil {
 		var fate Fate
-		if b, fate = k.create(s, h, at, ks); fate != Unjudged {
+		if b, fate = k.create(s, h, &at, ks); fate != Unjudged {
 			return // over a budget: the element stays, and is written again when it is needed
 		}
 	}

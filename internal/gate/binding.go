@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"hash/maphash"
 	"net/netip"
 
 	"github.com/namewall/namewall/internal/set"
@@ -14,43 +15,55 @@ type slot struct {
 	key    set.Key
 }
 
+// hash tells slots apart. Of the same key in another layout it is the same, which
+// hardly happens.
+func (at *slot) hash(seed maphash.Seed) uint64 {
+	return maphash.Bytes(seed, at.key.Bytes()) ^ uint64(at.set)*spread
+}
+
+// spread is 2^64 divided by the golden ratio: it gives small numbers different bits
+// all over (Knuth, The Art of Computer Programming, 6.4).
+const spread = 0x9e3779b97f4a7c15
+
 // binding is the promise that a key is in a set until a deadline. Its shard's
 // mutex guards it.
+//
+// There may be a million: the order of the fields leaves no gap, and has in front
+// what a covered answer looks at.
 type binding struct {
 	at    slot
-	set   *kernelSet
 	epoch uint32 // the life of the set in which held was true
 
 	until moment // what clients were promised; 0: nothing yet
 	held  moment // the kernel holds the element until then, forever: permanent; 0: it doesn't
-
-	wrote moment // when the gate last wrote the element; 0: never
-
-	// The write that is on its way, nil if there is none, and what it promises.
-	batch   *batch
-	writing moment
-	index   int32
 	// flight is what the writer is doing to the element now, nil if nothing.
 	flight *write
 
-	own bool // the element is as the gate has written it
+	ending ending
+	own    bool // the element is as the gate has written it
 	// doubt: the element may live longer than held, by somebody else's hand. A
 	// write has to look first.
 	doubt bool
 	gone  bool // no longer in the table
 	// overlong: the element is to live no longer than until, and may.
 	overlong bool
-	ending   ending
-	// dismissed: it is an administrator who has it end, and not the configuration.
-	dismissed *dismissal
+	index    uint16 // of the write in batch
 
 	reasons []reason
 	// first is where the only reason is that most bindings have: beside what an
 	// answer looks at anyway.
 	first [1]reason
 
-	twin  *binding // the next one with the same hash
+	// The write that is on its way, nil if there is none, and what it promises.
+	batch   *batch
+	writing moment
+
+	wrote moment // when the gate last wrote the element; 0: never
+
+	set   *kernelSet
 	later *binding // the next one in the same bucket of the wheel
+	// dismissed: it is an administrator who has it end, and not the configuration.
+	dismissed *dismissal
 }
 
 // holds tells until when the kernel holds the element in this life of the set,

@@ -92,7 +92,7 @@ type holding struct {
 
 	state *setState // of the set, when it was looked at
 	write *batch    // the write that is waited for; nil: the kernel has it
-	index int32
+	index uint16
 	err   error
 }
 
@@ -188,17 +188,17 @@ func (g *Gate) begin(o *holding) {
 		return
 	}
 	now := g.now()
-	s, hash := g.locate(o.at)
+	s, hash := g.locate(&o.at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.find(hash, o.at)
+	b := s.find(hash, &o.at)
 	w := write{kind: extension, epoch: o.state.epoch, until: o.until}
 	var held moment
 	switch {
 	case b == nil:
 		w.kind = newcomer
 		var fate Fate
-		if b, fate = g.create(s, hash, o.at, ks); fate != Unjudged {
+		if b, fate = g.create(s, hash, &o.at, ks); fate != Unjudged {
 			o.err = errors.New(Cause{Fate: fate, Rule: o.rule.rule}.String())
 			return
 		}
@@ -246,10 +246,10 @@ func (g *Gate) complete(ctx context.Context, o *holding) HeldByHand {
 			o.err = errClosed
 		}
 	}
-	s, hash := g.locate(o.at)
+	s, hash := g.locate(&o.at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.find(hash, o.at)
+	b := s.find(hash, &o.at)
 	if o.err == nil && b == nil {
 		o.err = errOvertaken // by a revocation
 	}

@@ -20,9 +20,9 @@ func (g *Gate) Covering(client, addr netip.Addr, s set.Service) (found []Entry) 
 			continue
 		}
 		at := slot{set: ks.number, layout: st.layout, key: st.layout.Key(client, addr, s)}
-		shard, h := g.locate(at)
+		shard, h := g.locate(&at)
 		shard.mu.Lock()
-		if b := shard.find(h, at); b != nil {
+		if b := shard.find(h, &at); b != nil {
 			found = append(found, b.entry(now))
 		}
 		shard.mu.Unlock()

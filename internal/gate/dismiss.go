@@ -211,7 +211,7 @@ func (b *binding) stay(reasons []reason) {
 
 // fate tells what has become of a binding that was dismissed.
 func (g *Gate) fate(b *binding) DismissalFate {
-	s, _ := g.locate(b.at)
+	s, _ := g.locate(&b.at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

@@ -96,17 +96,17 @@ func (g *Gate) changed(ks *kernelSet, n news) {
 func (g *Gate) note(ks *kernelSet, layout set.Layout, epoch uint32, n news, heal bool) {
 	now := g.now()
 	at := ks.slot(n.key, layout)
-	s, h := g.locate(at)
+	s, h := g.locate(&at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.find(h, at)
+	b := s.find(h, &at)
 	if b == nil {
 		// What is heard of a key that was just deleted may be of before that.
 		if n.held <= now || n.at-moment(ks.deletedAt.Load()) < crossing {
 			return
 		}
 		var fate Fate
-		if b, fate = g.create(s, h, at, ks); fate != Unjudged {
+		if b, fate = g.create(s, h, &at, ks); fate != Unjudged {
 			return
 		}
 	}

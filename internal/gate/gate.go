@@ -142,7 +142,6 @@ func New(o Options) *Gate {
 		g.watch = blind{}
 	}
 	for i := range g.shards {
-		g.shards[i].bindings = make(map[uint64]*binding)
 		g.shards[i].wheel.far = make(map[int64]*binding)
 	}
 	g.names.init()

@@ -97,7 +97,7 @@ type grant struct {
 	state    *setState // of the set, when it was looked at
 	key      set.Key
 	write    *batch // the write that is waited for; nil: the set is
-	index    int32
+	index    uint16
 }
 
 func (gr *grant) kernelSet() *kernelSet { return gr.rule.sets[gr.set].kernelSet }

@@ -69,7 +69,7 @@ func (q *queue) init() {
 
 // add appends a write to the last batch that has room, and tells which one and
 // where in it.
-func (q *queue) add(w write) (*batch, int32) {
+func (q *queue) add(w write) (*batch, uint16) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -92,13 +92,13 @@ func (q *queue) add(w write) (*batch, int32) {
 	}
 	b.writes = append(b.writes, w)
 	q.work.Signal()
-	return b, int32(len(b.writes) - 1)
+	return b, uint16(len(b.writes) - 1)
 }
 
 // raise makes a write longer that is still queued. It reports false if it is too
 // late for that: a commit names an element once, so another one has to follow. So
 // it has to after a revocation, of which the writer finds that it is off.
-func (q *queue) raise(b *batch, index int32, until moment) bool {
+func (q *queue) raise(b *batch, index uint16, until moment) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	w := &b.writes[index]

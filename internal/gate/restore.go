@@ -208,13 +208,13 @@ func (r *restorer) put(ks *kernelSet, in state.Set, b state.Binding, fill func(*
 		return 0
 	}
 	at := ks.slot(b.Key, in.Layout)
-	s, h := r.gate.locate(at)
+	s, h := r.gate.locate(&at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.find(h, at) != nil {
+	if s.find(h, &at) != nil {
 		return 0
 	}
-	own, fate := r.gate.create(s, h, at, ks)
+	own, fate := r.gate.create(s, h, &at, ks)
 	if fate != Unjudged {
 		return 0
 	}

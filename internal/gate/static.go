@@ -91,17 +91,17 @@ func (k *keeper) provideRule(ks *kernelSet, st *setState, r *rule.Rule, in int, 
 
 // provideKey has one element written if it doesn't live for long enough.
 func (k *keeper) provideKey(at slot, ks *kernelSet, epoch uint32, ruleName string, now moment) (there bool) {
-	s, h := k.locate(at)
+	s, h := k.locate(&at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.find(h, at)
+	b := s.find(h, &at)
 	w := write{kind: extension, epoch: epoch, until: now + staticLife, background: true}
 	var held moment
 	switch {
 	case b == nil:
 		w.kind = newcomer
 		var fate Fate
-		if b, fate = k.create(s, h, at, ks); fate != Unjudged {
+		if b, fate = k.create(s, h, &at, ks); fate != Unjudged {
 			k.troubled(ks, errBudget, now)
 			return false
 		}

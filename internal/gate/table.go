@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"hash/maphash"
 	"sync"
 )
 
@@ -12,31 +11,23 @@ const shardCount = 64
 // shard is a part of the table of bindings. Keys are long, so a binding is
 // found by its key's hash and has the key itself.
 type shard struct {
-	mu       sync.Mutex          // guards what follows, and what it points to
-	bindings map[uint64]*binding // by hash; twins are chained
-	wheel    wheel
+	mu    sync.Mutex // guards what follows, and what it points to
+	index index
+	wheel wheel
 }
 
 // locate finds the shard of a slot, and its hash there.
-func (g *Gate) locate(at slot) (*shard, uint64) {
-	h := maphash.Comparable(g.seed, at)
+func (g *Gate) locate(at *slot) (*shard, uint64) {
+	h := at.hash(g.seed)
 	return &g.shards[h%shardCount], h
 }
 
 // find returns the binding of a slot, nil if there is none. The shard is locked.
-func (s *shard) find(h uint64, at slot) *binding {
-	for b := s.bindings[h]; b != nil; b = b.twin {
-		if b.at == at {
-			return b
-		}
-	}
-	return nil
-}
+func (s *shard) find(h uint64, at *slot) *binding { return s.index.find(h, at) }
 
 // put adds a binding, to be looked at soon. The shard is locked.
 func (s *shard) put(h uint64, b *binding) {
-	b.twin = s.bindings[h]
-	s.bindings[h] = b
+	s.index.put(h, b)
 	s.wheel.add(b, 0)
 }
 
@@ -44,32 +35,19 @@ func (s *shard) put(h uint64, b *binding) {
 // shard is locked.
 func (s *shard) remove(h uint64, b *binding) {
 	b.gone = true
-	if s.bindings[h] == b {
-		if b.twin == nil {
-			delete(s.bindings, h)
-		} else {
-			s.bindings[h] = b.twin
-		}
-		return
-	}
-	for before := s.bindings[h]; before != nil; before = before.twin {
-		if before.twin == b {
-			before.twin = b.twin
-			return
-		}
-	}
+	s.index.remove(h, b)
 }
 
 // create makes room for a slot. If a budget is reached it tells which fate that
 // means for a newcomer. The shard is locked.
-func (g *Gate) create(s *shard, h uint64, at slot, ks *kernelSet) (*binding, Fate) {
+func (g *Gate) create(s *shard, h uint64, at *slot, ks *kernelSet) (*binding, Fate) {
 	if g.full(0) {
 		return nil, Budget
 	}
 	if client, pair := at.pair(); pair && !g.pairs.take(client) {
 		return nil, Limit
 	}
-	b := &binding{at: at, set: ks}
+	b := &binding{at: *at, set: ks}
 	b.reasons = b.first[:0]
 	s.put(h, b)
 	g.bindings.Add(1)
@@ -84,7 +62,7 @@ func (g *Gate) full(more int) bool { return g.bindings.Load()+int64(more) >= max
 func (g *Gate) drop(s *shard, b *binding) {
 	g.remember(b)
 	b.dismissed.close(1)
-	s.remove(maphash.Comparable(g.seed, b.at), b)
+	s.remove(b.at.hash(g.seed), b)
 	g.bindings.Add(-1)
 	b.set.used.Add(-1)
 	if client, pair := b.at.pair(); pair {
@@ -97,26 +75,19 @@ func (g *Gate) drop(s *shard, b *binding) {
 const breath = 64
 
 // each calls visit for every binding, with its shard locked, and lets answers
-// in between. A binding that comes or goes meanwhile may be missed. visit
-// returning false forgets the binding.
+// in between. A binding that comes or goes meanwhile may be missed; no other is, and
+// none is met twice. visit returning false forgets the binding.
 func (g *Gate) each(visit func(*binding) (keep bool)) {
 	for i := range g.shards {
 		s := &g.shards[i]
-		n := 0
-		s.mu.Lock()
-		for _, first := range s.bindings {
-			for b := first; b != nil; {
-				next := b.twin
+		for next, more := uint64(0), true; more; {
+			s.mu.Lock()
+			next, more = s.index.walk(next, breath, func(b *binding) {
 				if !visit(b) {
 					g.drop(s, b)
 				}
-				b = next
-			}
-			if n++; n%breath == 0 {
-				s.mu.Unlock()
-				s.mu.Lock()
-			}
+			})
+			s.mu.Unlock()
 		}
-		s.mu.Unlock()
 	}
 }

@@ -14,30 +14,6 @@ import (
 	"github.com/namewall/namewall/internal/set"
 )
 
-// Two keys with one hash are two bindings.
-func TestTwins(t *testing.T) {
-	s := shard{bindings: make(map[uint64]*binding)}
-	s.wheel.far = make(map[int64]*binding)
-	var all []*binding
-	for n := range uint32(4) {
-		b := &binding{at: slot{set: n}}
-		s.put(7, b)
-		all = append(all, b)
-	}
-	for i, gone := range []int{1, 3, 0, 2} {
-		s.remove(7, all[gone])
-		if s.find(7, all[gone].at) != nil {
-			t.Errorf("binding %d is still there", gone)
-		}
-		if left := len(all) - i - 1; left > 0 && s.find(7, all[[]int{0, 0, 2}[i]].at) == nil {
-			t.Errorf("without binding %d another one is not found", gone)
-		}
-	}
-	if len(s.bindings) != 0 {
-		t.Errorf("%v", s.bindings)
-	}
-}
-
 // Every binding comes out of the wheel once, not before it is due, and no later
 // than a notch after.
 func TestWheel(t *testing.T) {
@@ -131,9 +107,10 @@ func TestDeadElementsUnderLoad(t *testing.T) {
 // bury has the element of an address in the only set deleted.
 func (b *bench) bury(a netip.Addr) {
 	ks := b.gate.known()[0]
-	s, h := b.gate.locate(ks.slot(key4(a), v4))
+	at := ks.slot(key4(a), v4)
+	s, h := b.gate.locate(&at)
 	s.mu.Lock()
-	dying := s.find(h, ks.slot(key4(a), v4))
+	dying := s.find(h, &at)
 	s.mu.Unlock()
 	b.gate.queue.delete(write{binding: dying, epoch: ks.state.Load().epoch})
 }

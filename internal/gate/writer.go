@@ -58,7 +58,7 @@ func (g *Gate) commit(b *batch, ops []nft.Op) []nft.Op {
 			g.outcome(w, now)
 			next++
 		}
-		g.settle(b, int32(i), now)
+		g.settle(b, uint16(i), now)
 	}
 	close(b.done)
 	return ops
@@ -73,7 +73,7 @@ func (g *Gate) prepare(w *write, now moment) (needed bool) {
 		w.skip, w.err = true, errOvertaken
 		return false
 	}
-	s, _ := g.locate(own.at)
+	s, _ := g.locate(&own.at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if own.gone {
@@ -152,10 +152,10 @@ func (g *Gate) send(ops []nft.Op) {
 }
 
 // settle notes in the binding what the kernel said of a write.
-func (g *Gate) settle(b *batch, i int32, now moment) {
+func (g *Gate) settle(b *batch, i uint16, now moment) {
 	w := &b.writes[i]
 	own := w.binding
-	s, _ := g.locate(own.at)
+	s, _ := g.locate(&own.at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own.flight = nil
