@@ -18,7 +18,10 @@ func (i *Instance) Admit(ctx context.Context, q *Question) {
 	q.Began = now
 	q.braked = i.gate.brake.rules.Load()
 	for n := range q.Matches {
-		if r := q.Matches[n].Rule; !q.feeds(r) {
+		m := &q.Matches[n]
+		r := m.Rule
+		m.tag = i.rules[r.Index].tag.of(m.Name)
+		if !q.feeds(r) {
 			if !q.Enforced || r.Lifetime.Max < q.Max {
 				q.Max = r.Lifetime.Max
 			}
@@ -161,7 +164,7 @@ func (g *Gate) want(q *Question, gr *grant, now moment) bool {
 // its way already, or for one of its own. settled tells that there is nothing to
 // wait for.
 func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool) {
-	r, name := gr.rule.rule, q.Matches[gr.match].Name
+	r, name, tag := gr.rule.rule, q.Matches[gr.match].Name, q.Matches[gr.match].tag
 	ks, epoch := gr.kernelSet(), gr.state.epoch
 	need := now + gr.lives.needed
 	until := now + gr.lives.written
@@ -185,7 +188,7 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	covered := held >= need
 	if covered && !ends {
 		b.until = max(b.until, min(need, held))
-		if b.touch(r.Name, name, q.Client, heard, need, gr.lives.ttl) {
+		if b.touch(tag, q.Client, heard, need, gr.lives.ttl) {
 			q.stepIn(gr, now, held, 0)
 			return Promised, true
 		}
@@ -225,8 +228,8 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 			return fate, true
 		}
 	}
-	if !b.touch(r.Name, name, q.Client, heard, alone, gr.lives.ttl) {
-		b.because(reason{subject: subject, chain: q.chain(name), client: q.Client, first: heard, last: heard, until: alone, ttl: gr.lives.ttl})
+	if !b.touch(tag, q.Client, heard, alone, gr.lives.ttl) {
+		b.because(reason{tag: tag, subject: subject, chain: chain(q.chain(name)), client: q.Client, first: heard, last: heard, until: alone, ttl: gr.lives.ttl})
 	}
 	if covered {
 		b.until = max(b.until, min(need, held))

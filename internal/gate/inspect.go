@@ -171,7 +171,7 @@ func (b *binding) entry(now moment) Entry {
 	for i := range b.reasons {
 		r := &b.reasons[i]
 		why := Why{
-			Rule: r.subject.rule, Origin: r.subject.origin, Name: r.subject.name, Chain: r.chain, Client: r.client,
+			Rule: r.subject.rule, Origin: r.subject.origin, Name: r.subject.name, Chain: r.chained(), Client: r.client,
 			First: now - r.first, Last: now - r.last, Left: max(0, r.until-now), TTL: r.ttl,
 		}
 		if why.Origin == rule.ByHand {

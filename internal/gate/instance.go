@@ -29,6 +29,7 @@ type ruleState struct {
 	rule    *rule.Rule
 	sets    []ruleSet
 	written rule.Written
+	tag     tag
 }
 
 // ruleSet is a set as one rule feeds it.
@@ -50,7 +51,7 @@ type check struct {
 func (g *Gate) Stage(rules []*rule.Rule, site rule.Site) *Instance {
 	i := &Instance{gate: g, site: site, rules: make([]*ruleState, len(rules))}
 	for _, r := range rules {
-		i.rules[r.Index] = &ruleState{rule: r, sets: make([]ruleSet, len(r.Sets)), written: rule.WrittenOut(r.Statics)}
+		i.rules[r.Index] = &ruleState{rule: r, sets: make([]ruleSet, len(r.Sets)), written: rule.WrittenOut(r.Statics), tag: tagRule(r.Name)}
 	}
 	i.matcher = rule.NewMatcher(i.all())
 	return i

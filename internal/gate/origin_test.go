@@ -17,7 +17,7 @@ func TestOriginsAreKeptApart(t *testing.T) {
 	b.because(reason{subject: &subject{rule: "web", origin: rule.ByLine}, until: 7})
 	b.others("web", addr1, 1, 2)
 	for _, name := range []string{"1.", "2.", "3.", "4.", "5.", "6.", "7.", "8.", "9."} {
-		b.because(reason{subject: &subject{rule: "web", name: name}, until: 5})
+		b.because(reason{tag: tagRule("web").of(name), subject: &subject{rule: "web", name: name}, until: 5})
 	}
 	if r := b.reasons[0]; r.subject.origin != rule.ByLine || r.until != 7 {
 		t.Errorf("the reason is now %v %v until %v", r.subject.origin, r.subject.name, r.until)

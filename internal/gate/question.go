@@ -56,6 +56,7 @@ type Match struct {
 	rule.Match
 	Name  string
 	until moment // of a followed target: its link's end; otherwise forever
+	tag   tag    // of Rule and Name, once the question is admitted
 }
 
 // standing is what the rules have said so far of one address.

@@ -127,7 +127,7 @@ func (r *restorer) reason(p *part, why *state.Reason, end moment) (reason, Fate)
 		}
 	}
 	return reason{
-		subject: sub, chain: why.Chain, client: why.Client,
+		tag: sub.tag(), subject: sub, chain: chain(why.Chain), client: why.Client,
 		first: r.now - why.First, last: r.now - why.Last, until: until,
 	}, Unjudged
 }
@@ -178,8 +178,9 @@ func (r *restorer) leftSet(in state.Set) *kernelSet {
 
 // as is a reason as it was, whether or not it still counts.
 func (r *restorer) as(why *state.Reason) reason {
+	sub := &subject{rule: why.Rule, origin: why.Origin, name: why.Name}
 	return reason{
-		subject: &subject{rule: why.Rule, origin: why.Origin, name: why.Name}, chain: why.Chain, client: why.Client,
+		tag: sub.tag(), subject: sub, chain: chain(why.Chain), client: why.Client,
 		first: r.now - why.First, last: r.now - why.Last, until: r.now + why.Left,
 	}
 }

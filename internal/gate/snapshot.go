@@ -98,7 +98,7 @@ func (b *binding) saved(now moment) []state.Reason {
 	for i := range b.reasons {
 		if r := &b.reasons[i]; r.until > now {
 			all = append(all, state.Reason{
-				Rule: r.subject.rule, Origin: r.subject.origin, Name: r.subject.name, Chain: r.chain, Client: r.client,
+				Rule: r.subject.rule, Origin: r.subject.origin, Name: r.subject.name, Chain: r.chained(), Client: r.client,
 				First: now - r.first, Last: now - r.last, Left: r.until - now,
 			})
 		}
