@@ -140,13 +140,14 @@ func (g *Gate) want(q *Question, gr *grant, now moment) bool {
 		}
 		return true
 	}
+	gr.at.set, gr.at.layout = gr.kernelSet().number, gr.state.layout
 	services := q.Matches[gr.match].Services
 	for n := range max(1, len(services)) {
 		var service set.Service
 		if len(services) > 0 {
 			service = services[n]
 		}
-		gr.key = gr.state.layout.Key(q.Client, q.Walk.Addrs[gr.addr].Addr, service)
+		gr.at.key.Put(gr.at.layout, q.Client, q.Walk.Addrs[gr.addr].Addr, service)
 		switch fate, settled := g.try(q, gr, now); {
 		case !settled:
 			q.grants = append(q.grants, *gr)
@@ -169,12 +170,11 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	need := now + gr.lives.needed
 	until := now + gr.lives.written
 	heard := now - q.Age
-	at := ks.slot(gr.key, gr.state.layout)
-	s, h := g.locate(&at)
+	s, h := g.locate(&gr.at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	b := s.find(h, &at)
+	b := s.find(h, &gr.at)
 	if q.Rehearsal != nil {
 		b = b.double()
 	}
@@ -224,7 +224,7 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	kind := extension
 	if b == nil {
 		kind = newcomer
-		if b, fate = g.create(s, h, &at, ks); fate != Unjudged {
+		if b, fate = g.create(s, h, &gr.at, ks); fate != Unjudged {
 			return fate, true
 		}
 	}

@@ -19,7 +19,7 @@ func (g *Gate) Covering(client, addr netip.Addr, s set.Service) (found []Entry) 
 		if !st.known || !st.layout.Fits(client, addr) {
 			continue
 		}
-		at := slot{set: ks.number, layout: st.layout, key: st.layout.Key(client, addr, s)}
+		at := ks.slot(st.layout.Key(client, addr, s), st.layout)
 		shard, h := g.locate(&at)
 		shard.mu.Lock()
 		if b := shard.find(h, &at); b != nil {

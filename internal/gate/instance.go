@@ -168,7 +168,7 @@ func (g *Gate) release(used []*kernelSet) {
 // layout is what the rule takes the set's keys for: what the Corefile says, or
 // else what the kernel says or said last.
 func (rs *ruleState) layout(n int, st *setState) (l set.Layout, known bool) {
-	if want := rs.rule.Sets[n]; want.Known {
+	if want := &rs.rule.Sets[n]; want.Known {
 		return want.Layout, true
 	}
 	return st.layout, st.known

@@ -56,6 +56,9 @@ func (b *Block) WantsValidated(q *Question) bool {
 // followed adds the rules under which the names fall that led to the one asked
 // for, while those links live.
 func (b *Block) followed(q *Question) {
+	if b.gate.targets.none() {
+		return
+	}
 	q.origins = b.gate.targets.origins(q.origins[:0], q.Name, b.gate.now())
 	for _, o := range q.origins {
 		q.lines = b.matcher.Match(q.lines[:0], o.name, q.Client)

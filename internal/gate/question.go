@@ -7,7 +7,6 @@ import (
 
 	"github.com/namewall/namewall/internal/answer"
 	"github.com/namewall/namewall/internal/rule"
-	"github.com/namewall/namewall/internal/set"
 )
 
 // Question is one answer's way through the gate: what it says, which rules it
@@ -96,7 +95,7 @@ type grant struct {
 
 	deadline moment
 	state    *setState // of the set, when it was looked at
-	key      set.Key
+	at       slot
 	write    *batch // the write that is waited for; nil: the set is
 	index    uint16
 }
@@ -111,10 +110,12 @@ func (q *Question) Reset() {
 	clear(q.grants)
 	clear(q.lines[:cap(q.lines)])
 	clear(q.origins[:cap(q.origins)])
-	*q = Question{
-		Matches: q.Matches[:0], Walk: q.Walk, Fates: q.Fates[:0], Causes: q.Causes[:0],
-		standing: q.standing[:0], grants: q.grants[:0], lines: q.lines[:0], origins: q.origins[:0],
-	}
+	// Field by field: Walk, which Read begins anew, is most of a Question, and would
+	// be copied there and back.
+	q.Client, q.Name, q.Validated, q.Age, q.Rehearsal = netip.Addr{}, "", false, 0, nil
+	q.Began, q.Enforced, q.Max, q.Held, q.braked = 0, false, 0, 0, nil
+	q.Matches, q.Fates, q.Causes = q.Matches[:0], q.Fates[:0], q.Causes[:0]
+	q.standing, q.grants, q.lines, q.origins = q.standing[:0], q.grants[:0], q.lines[:0], q.origins[:0]
 }
 
 // teaches tells whether rule r may learn from the answer.

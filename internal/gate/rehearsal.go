@@ -63,7 +63,7 @@ func (q *Question) stepIn(gr *grant, now, held moment, written time.Duration) {
 	if !s.Permanent {
 		s.Held = max(0, held-now)
 	}
-	s.Client, _, s.Service, _ = gr.state.layout.Split(gr.key)
+	s.Client, _, s.Service, _ = gr.state.layout.Split(gr.at.key)
 	q.step(s)
 }
 

@@ -95,6 +95,9 @@ func (t *targetTable) put(links map[string][]origin, target string, o origin, no
 	}
 }
 
+// none tells that no name leads to another.
+func (t *targetTable) none() bool { return t.count.Load() == 0 }
+
 // origins appends the names that lead to name now. Nothing is allocated if
 // there are none.
 func (t *targetTable) origins(dst []origin, name string, now moment) []origin {

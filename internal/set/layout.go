@@ -136,8 +136,16 @@ func (k *Key) Bytes() []byte { return k.buf[:k.len] }
 
 // Key makes the key of addr, with what else the layout asks for. The caller has
 // asked Fits; IPv4-mapped addresses are the caller's to unmap.
-func (l Layout) Key(client, addr netip.Addr, s Service) Key {
-	var k Key
+func (l Layout) Key(client, addr netip.Addr, s Service) (k Key) {
+	k.Put(l, client, addr, s)
+	return k
+}
+
+// Put makes k the layout's Key where it is. A copy of one that has just been made
+// would wait for its parts to be written (store forwarding), five times as long as
+// making it takes.
+func (k *Key) Put(l Layout, client, addr netip.Addr, s Service) {
+	*k = Key{}
 	n := 0
 	if l.Pair {
 		n += l.putAddr(k.buf[n:], client)
@@ -152,7 +160,6 @@ func (l Layout) Key(client, addr netip.Addr, s Service) Key {
 		n += 4
 	}
 	k.len = uint8(n)
-	return k
 }
 
 func (l Layout) putAddr(b []byte, a netip.Addr) int {
