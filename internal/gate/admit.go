@@ -213,7 +213,7 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 		}
 		return fate, true
 	}
-	subject, fate := g.names.take(r.Name, name, q.Walk.Addrs[gr.addr].Addr, r.Limit, now, counted)
+	subject, fate := g.names.take(tag, r.Name, name, q.Walk.Addrs[gr.addr].Addr, r.Limit, now, counted)
 	if fate != Unjudged {
 		return fate, true
 	}

@@ -97,7 +97,7 @@ func (g *Gate) Dismiss(ctx context.Context, d Dismissal, most int) Dismissed {
 		for i := range taken {
 			switch sub := taken[i].subject; {
 			case sub.named():
-				g.names.give(sub, b.addr())
+				g.names.give(taken[i].tag, sub, b.addr())
 			case sub.origin == rule.ByHand:
 				g.hands.give(b.at, sub.rule, 0)
 			}

@@ -74,58 +74,52 @@ type subject struct {
 
 	// Guarded by the name table's shard:
 	addrs addresses
+	gone  bool // no longer in the table
 }
 
 // named tells whether it is one name, of which the bindings have so many at most.
 func (s *subject) named() bool { return s.origin == rule.ByName && s.name != "" }
 
-type subjectKey struct{ rule, name string }
-
 // nameTable interns subjects and counts the addresses of each, so that one name
 // can't fill a set.
-type nameTable struct {
-	seed   maphash.Seed
-	shards [shardCount]nameShard
-}
+type nameTable struct{ shards [shardCount]nameShard }
 
 type nameShard struct {
-	mu       sync.Mutex // guards subjects and their addrs
-	subjects map[subjectKey]*subject
+	mu       sync.Mutex // guards subjects, and what of them is the table's
+	subjects map[tag]*subject
 }
 
 func (t *nameTable) init() {
-	t.seed = maphash.MakeSeed()
 	for i := range t.shards {
-		t.shards[i].subjects = make(map[subjectKey]*subject)
+		t.shards[i].subjects = make(map[tag]*subject)
 	}
 }
 
-func (t *nameTable) shard(key subjectKey) *nameShard {
-	return &t.shards[maphash.Comparable(t.seed, key)%shardCount]
+func (t *nameTable) shard(of tag) *nameShard {
+	return &t.shards[of/2%shardCount] // the lowest bit of all is the same
 }
 
 // namesPerShard is the budget of names, a shard's part of it.
 const namesPerShard = maxNames / shardCount
 
-// take notes that addr is one of name's until then. If the name has its limit of
-// addresses, or there are too many names, it tells that fate.
-func (t *nameTable) take(ruleName, name string, addr netip.Addr, limit int, now, until moment) (*subject, Fate) {
-	key := subjectKey{ruleName, name}
-	s := t.shard(key)
+// take notes that addr is one of the subject's until then, whose tag is of. If the
+// name has its limit of addresses, or there are too many names, it tells that fate.
+func (t *nameTable) take(of tag, ruleName, name string, addr netip.Addr, limit int, now, until moment) (*subject, Fate) {
+	s := t.shard(of)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.take(key, addr, limit, now, until)
+	return s.take(of, ruleName, name, addr, limit, now, until)
 }
 
 // take is that of the table. The shard is locked.
-func (s *nameShard) take(key subjectKey, addr netip.Addr, limit int, now, until moment) (*subject, Fate) {
-	sub := s.subjects[key]
+func (s *nameShard) take(of tag, ruleName, name string, addr netip.Addr, limit int, now, until moment) (*subject, Fate) {
+	sub := s.subjects[of]
 	if sub == nil {
 		if s.full() {
 			return nil, Budget
 		}
-		sub = &subject{rule: key.rule, name: key.name}
-		s.subjects[key] = sub
+		sub = &subject{rule: ruleName, name: name}
+		s.subjects[of] = sub
 	}
 	if !sub.addrs.has(addr) && sub.addrs.len() >= limit {
 		sub.addrs.prune(now)
@@ -142,22 +136,24 @@ func (s *nameShard) full() bool { return len(s.subjects) >= namesPerShard }
 
 // keep notes that an address that was taken for the time of its write is one of
 // the name's until then.
-func (t *nameTable) keep(sub *subject, addr netip.Addr, until moment) {
-	key := subjectKey{sub.rule, sub.name}
-	s := t.shard(key)
+func (t *nameTable) keep(of tag, sub *subject, addr netip.Addr, until moment) {
+	s := t.shard(of)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.subjects[key] == nil {
-		s.subjects[key] = sub
+	if sub.gone {
+		if another := s.subjects[of]; another != nil {
+			sub = another
+		} else {
+			s.subjects[of], sub.gone = sub, false
+		}
 	}
-	sub = s.subjects[key]
 	sub.addrs.keep(addr, until)
 }
 
 // give takes back that addr is one of the name's: nothing is promised for it any
 // more.
-func (t *nameTable) give(sub *subject, addr netip.Addr) {
-	s := t.shard(subjectKey{sub.rule, sub.name})
+func (t *nameTable) give(of tag, sub *subject, addr netip.Addr) {
+	s := t.shard(of)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sub.addrs.drop(addr)
@@ -170,9 +166,10 @@ func (t *nameTable) expire(now moment) {
 		s := &t.shards[i]
 		n := 0
 		s.mu.Lock()
-		for key, sub := range s.subjects {
+		for of, sub := range s.subjects {
 			if sub.addrs.prune(now); sub.addrs.len() == 0 {
-				delete(s.subjects, key)
+				delete(s.subjects, of)
+				sub.gone = true
 			}
 			if n++; n%breath == 0 {
 				s.mu.Unlock()

@@ -72,11 +72,11 @@ func (q *Question) stepIn(gr *grant, now, held moment, written time.Duration) {
 // tells Promised, or the fate of what there is no room for. b's shard is locked.
 func (r *Rehearsal) take(g *Gate, q *Question, gr *grant, b *binding, now, counted moment) Fate {
 	ru, ks := gr.rule.rule, gr.kernelSet()
-	key := subjectKey{ru.Name, q.Matches[gr.match].Name}
-	if fate := r.copy(&g.names, key); fate != Unjudged {
+	m := &q.Matches[gr.match]
+	if fate := r.copy(&g.names, m.tag); fate != Unjudged {
 		return fate
 	}
-	if _, fate := r.names.take(key, q.Walk.Addrs[gr.addr].Addr, ru.Limit, now, counted); fate != Unjudged {
+	if _, fate := r.names.take(m.tag, ru.Name, m.Name, q.Walk.Addrs[gr.addr].Addr, ru.Limit, now, counted); fate != Unjudged {
 		return fate
 	}
 	if b != nil {
@@ -113,20 +113,20 @@ func (r *Rehearsal) newcomers(some func(Step) bool) int {
 	return n
 }
 
-// copy has the subject of key among the copies, if there is one.
-func (r *Rehearsal) copy(t *nameTable, key subjectKey) Fate {
+// copy has the subject of a tag among the copies, if there is one.
+func (r *Rehearsal) copy(t *nameTable, of tag) Fate {
 	if r.names.subjects == nil {
-		r.names.subjects = make(map[subjectKey]*subject)
+		r.names.subjects = make(map[tag]*subject)
 	}
-	if r.names.subjects[key] != nil {
+	if r.names.subjects[of] != nil {
 		return Unjudged
 	}
-	s := t.shard(key)
+	s := t.shard(of)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch sub := s.subjects[key]; {
+	switch sub := s.subjects[of]; {
 	case sub != nil:
-		r.names.subjects[key] = &subject{rule: sub.rule, name: sub.name, addrs: sub.addrs.clone()}
+		r.names.subjects[of] = &subject{rule: sub.rule, name: sub.name, addrs: sub.addrs.clone()}
 	case s.full():
 		return Budget
 	}

@@ -96,8 +96,8 @@ func (g *Gate) state() map[string]any {
 	for i := range g.names.shards {
 		s := &g.names.shards[i]
 		s.mu.Lock()
-		for key, sub := range s.subjects {
-			all[key.rule+" "+key.name] = sub.addrs.len()
+		for _, sub := range s.subjects {
+			all[sub.rule+" "+sub.name] = sub.addrs.len()
 		}
 		s.mu.Unlock()
 	}

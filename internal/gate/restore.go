@@ -112,10 +112,11 @@ func (r *restorer) reason(p *part, why *state.Reason, end moment) (reason, Fate)
 		longest = ByHandMax
 	}
 	until := min(r.now+why.Left, end, r.now+longest)
-	sub := &subject{rule: ru.Name, origin: why.Origin}
-	if sub.name = why.Name; sub.named() {
+	sub := &subject{rule: ru.Name, origin: why.Origin, name: why.Name}
+	of := sub.tag()
+	if sub.named() {
 		var fate Fate
-		if sub, fate = r.gate.names.take(ru.Name, why.Name, p.addr, ru.Limit, r.now, until); fate != Unjudged {
+		if sub, fate = r.gate.names.take(of, ru.Name, why.Name, p.addr, ru.Limit, r.now, until); fate != Unjudged {
 			return reason{}, fate
 		}
 	}
@@ -127,7 +128,7 @@ func (r *restorer) reason(p *part, why *state.Reason, end moment) (reason, Fate)
 		}
 	}
 	return reason{
-		tag: sub.tag(), subject: sub, chain: chain(why.Chain), client: why.Client,
+		tag: of, subject: sub, chain: chain(why.Chain), client: why.Client,
 		first: r.now - why.First, last: r.now - why.Last, until: until,
 	}, Unjudged
 }

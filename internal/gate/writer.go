@@ -254,8 +254,8 @@ func (g *Gate) promise(own *binding, w *write, now moment) {
 		g.tellOf(Extended, own, before)
 	}
 	for i := range own.reasons {
-		if sub := own.reasons[i].subject; sub.named() {
-			g.names.keep(sub, own.addr(), own.until)
+		if r := &own.reasons[i]; r.subject.named() {
+			g.names.keep(r.tag, r.subject, own.addr(), own.until)
 		}
 	}
 }
