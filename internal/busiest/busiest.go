@@ -42,8 +42,8 @@ func New[K comparable](most int) *Sketch[K] {
 	}
 }
 
-// Add counts a key so many times. Nothing is allocated once as many keys have been
-// seen as there are counters.
+// Add counts a key so many times, each with the mark and held for so long. Nothing
+// is allocated once as many keys have been seen as there are counters.
 func (s *Sketch[K]) Add(key K, times uint64, mark bool, held time.Duration) {
 	at, known := s.of[key]
 	switch {
@@ -66,7 +66,7 @@ func (s *Sketch[K]) Add(key K, times uint64, mark bool, held time.Duration) {
 	if mark {
 		c.Marked += times
 	}
-	c.Held += held
+	c.Held += time.Duration(times) * held
 	c.Longest = max(c.Longest, held)
 	s.sink(c.place)
 }

@@ -17,12 +17,14 @@ const (
 	// busyWindow is for how long answers are counted before what is older than that
 	// is left out: `namewall top` shows the last one to two of them.
 	busyWindow = 5 * time.Minute
-	// busyExact is how many answers of a window are counted one by one: a hundred a
+	// busyExact is how many answers of a window are counted one by one: twenty a
 	// second. Of those that come after them it is one in busySample, for that many,
 	// so that where answers are many a count costs them nothing; but all that waited
-	// or of which something was refused.
-	busyExact  = 30_000
+	// for busyLong, longer than anybody does if nothing is wrong, or of which
+	// something was refused.
+	busyExact  = 6_000
 	busySample = 16
+	busyLong   = 10 * time.Millisecond
 )
 
 // busy knows the names, rules and clients that had the most answers under rules of
@@ -49,7 +51,7 @@ type busyCounts struct {
 // note counts an answer.
 func (b *busy) note(q *work, o outcome) {
 	times := uint64(1)
-	if o == whole && q.Held == 0 && b.sampled.Load() {
+	if o == whole && q.Held < busyLong && b.sampled.Load() {
 		if rand.Uint32N(busySample) != 0 {
 			return
 		}
@@ -76,8 +78,8 @@ func (b *busy) note(q *work, o outcome) {
 		w.total.Marked++
 	}
 	if q.Held > 0 {
-		w.waited++
-		w.total.Held += q.Held
+		w.waited += times
+		w.total.Held += time.Duration(times) * q.Held
 		w.total.Longest = max(w.total.Longest, q.Held)
 	}
 }

@@ -2,6 +2,7 @@ package nftset
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"testing"
 	"time"
@@ -79,32 +80,38 @@ func TestBusyIsBounded(t *testing.T) {
 	}
 }
 
-// Of very many answers some stand for the others, but those that waited or lost
-// something are counted all.
+// Of very many answers some stand for the others, but those that waited for long or
+// lost something are counted all.
 func TestBusySamples(t *testing.T) {
 	b := new(busy)
 	r := &rule.Rule{Name: "web"}
-	const many = 20 * busyExact
+	const many = 100 * busyExact
 	for i := range many {
 		switch i % 1000 {
 		case 0:
 			b.note(answered("held.example.", "192.0.2.1", 0, time.Second, r), whole)
 		case 1:
 			b.note(answered("cut.example.", "192.0.2.2", 0, 0, r), trimmed)
+		case 2, 3, 4, 5, 6, 7, 8, 9, 10, 11:
+			b.note(answered("moment.example.", "192.0.2.3", 0, time.Millisecond, r), whole)
 		default:
 			b.note(answered("a.example.", "192.0.2.3", 0, 0, r), whole)
 		}
 	}
 	out := b.top(0, 10, topOrders["answers"])
-	if n := float64(out.Names[0].Answers); out.Names[0].Name != "a.example." || n < 0.97*many || n > 1.03*many {
+	if n := float64(out.Names[0].Answers); out.Names[0].Name != "a.example." || n < 0.96*many || n > 1.02*many {
 		t.Errorf("%+v of %d", out.Names[0], many)
 	}
-	for _, n := range out.Names[1:] {
+	moments := out.Names[1]
+	if n := float64(moments.Answers); moments.Name != "moment.example." || n < 0.007*many || n > 0.013*many || math.Abs(moments.Held-n/1000) > 1e-6 {
+		t.Errorf("%+v of %d", moments, many/100)
+	}
+	for _, n := range out.Names[2:] {
 		if n.Answers != many/1000 {
 			t.Errorf("%+v", n)
 		}
 	}
-	if out.Held != many/1000 || out.Refused != many/1000 || out.HeldSeconds != many/1000 {
+	if held := out.HeldSeconds - moments.Held; out.Held != many/1000+moments.Answers || out.Refused != many/1000 || math.Abs(held-many/1000) > 1e-6 {
 		t.Errorf("%+v", out)
 	}
 }
