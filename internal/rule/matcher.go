@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"unsafe"
 
 	"github.com/namewall/namewall/internal/set"
 )
@@ -45,7 +46,14 @@ func NewMatcher(rules []*Rule) *Matcher {
 	rules = slices.Clone(rules)
 	slices.SortStableFunc(rules, func(a, b *Rule) int { return cmp.Compare(a.Index, b.Index) })
 
-	m := &Matcher{trie: newTrie(), owners: make(map[*Rule]*owner, len(rules))}
+	patterns := 0
+	for _, r := range rules {
+		patterns += len(r.Except)
+		for _, names := range r.Names {
+			patterns += len(names.Patterns)
+		}
+	}
+	m := &Matcher{trie: newTrie(patterns), owners: make(map[*Rule]*owner, len(rules))}
 	for _, r := range rules {
 		o := &owner{rule: r, clients: clientTable(r.Clients)}
 		m.owners[r] = o
@@ -124,13 +132,19 @@ func (m *Matcher) Excepted(r *Rule, name string) bool {
 
 // find appends the lines that match name, in order and perhaps repeatedly.
 func (m *Matcher) find(dst []uint32, name string) []uint32 {
-	var buf [maxName + 1]byte
-	folded, ok := fold(buf[:0], name)
+	folded, ok := plain(name)
 	if !ok {
-		return dst
+		var buf [maxName + 1]byte
+		b, ok := fold(buf[:0], name)
+		if !ok {
+			return dst
+		}
+		folded = unsafe.String(unsafe.SliceData(b), len(b)) // nobody changes buf any more
 	}
 	dst = m.trie.find(dst, folded)
-	slices.Sort(dst)
+	if len(dst) > 1 {
+		slices.Sort(dst)
+	}
 	return dst
 }
 

@@ -21,11 +21,7 @@ const other = 0
 // It reports false if name is longer than a name can be. With a dst that has
 // room for maxName octets it allocates nothing.
 func fold(dst []byte, name string) ([]byte, bool) {
-	if strings.IndexByte(name, '\\') < 0 {
-		name = strings.TrimSuffix(name, ".")
-		if len(name) > maxName {
-			return dst, false
-		}
+	if name, ok := plain(name); ok {
 		return append(dst, name...), true
 	}
 	start := len(dst)
@@ -42,6 +38,16 @@ func fold(dst []byte, name string) ([]byte, bool) {
 		dst, name = append(dst, c), name[n:]
 	}
 	return dst, len(dst)-start <= maxName
+}
+
+// plain is what fold makes of a name without escapes, and no copy. It reports
+// false if name has some, or is longer than a name can be.
+func plain(name string) (string, bool) {
+	if strings.IndexByte(name, '\\') >= 0 {
+		return "", false
+	}
+	name = strings.TrimSuffix(name, ".")
+	return name, len(name) <= maxName
 }
 
 // unescape is the octet that the escape at the start of s stands for, folded,

@@ -52,6 +52,22 @@ func (p Pattern) below() (name string, ok bool) {
 	return strings.CutPrefix(p.text, belowPrefix)
 }
 
+// matches tells whether p matches name, a folded one.
+func (p Pattern) matches(name string) bool {
+	if p.text == name {
+		return name != ""
+	}
+	if zone, ok := p.below(); ok {
+		return zone == "" || len(name) > len(zone) && within(name, zone)
+	}
+	prefix, suffix, parent, ok := p.glob()
+	if !ok {
+		return false
+	}
+	label, above, _ := strings.Cut(name, ".")
+	return above == parent && globbed(label, prefix, suffix)
+}
+
 // Meets tells whether some name that p matches lies in zone, at its apex or
 // below. A server block for such a zone answers it, with that block's rules and
 // without those of the block around. The zone is a name in presentation format;
