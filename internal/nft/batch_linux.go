@@ -59,7 +59,9 @@ func (b *batch) exchange() error {
 	b.refused = b.refused[:0]
 	acknowledged := false
 	var whole error
-	for {
+	// Replies come in the order of the messages (nfnl_err_deliver), after what is
+	// told about the begin: if all is well, nothing follows the acknowledgement.
+	for !acknowledged || whole != nil || len(b.refused) > 0 {
 		in, err := b.receive()
 		if err != nil {
 			return err
