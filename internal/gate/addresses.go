@@ -19,6 +19,9 @@ type counted struct {
 	until moment
 }
 
+// fewFirst is how many addresses there is room for at first: one of each family.
+const fewFirst = 2
+
 // fewMax is up to how many addresses looking at one after the other is quick.
 const fewMax = 16
 
@@ -48,6 +51,9 @@ func (a *addresses) keep(addr netip.Addr, until moment) {
 		return
 	}
 	if len(a.few) < fewMax {
+		if a.few == nil {
+			a.few = make([]counted, 0, fewFirst)
+		}
 		a.few = append(a.few, counted{addr, until})
 		return
 	}

@@ -224,7 +224,8 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	kind := extension
 	if b == nil {
 		kind = newcomer
-		if b, fate = g.create(s, h, &gr.at, ks); fate != Unjudged {
+		// A refused write is settled without the wheel.
+		if b, fate = g.create(s, h, &gr.at, ks, until); fate != Unjudged {
 			return fate, true
 		}
 	}

@@ -136,7 +136,7 @@ func (k *keeper) take(ks *kernelSet, layout set.Layout, epoch uint32, e nft.Elem
 	b := s.find(h, &at)
 	if b == nil {
 		var fate Fate
-		if b, fate = k.create(s, h, &at, ks); fate != Unjudged {
+		if b, fate = k.create(s, h, &at, ks, soon); fate != Unjudged {
 			return // over a budget: the element stays, and is written again when it is needed
 		}
 	}

@@ -198,7 +198,7 @@ func (g *Gate) begin(o *holding) {
 	case b == nil:
 		w.kind = newcomer
 		var fate Fate
-		if b, fate = g.create(s, hash, &o.at, ks); fate != Unjudged {
+		if b, fate = g.create(s, hash, &o.at, ks, soon); fate != Unjudged {
 			o.err = errors.New(Cause{Fate: fate, Rule: o.rule.rule}.String())
 			return
 		}

@@ -106,7 +106,7 @@ func (g *Gate) note(ks *kernelSet, layout set.Layout, epoch uint32, n news, heal
 			return
 		}
 		var fate Fate
-		if b, fate = g.create(s, h, &at, ks); fate != Unjudged {
+		if b, fate = g.create(s, h, &at, ks, soon); fate != Unjudged {
 			return
 		}
 	}

@@ -216,7 +216,7 @@ func (r *restorer) put(ks *kernelSet, in state.Set, b state.Binding, fill func(*
 	if s.find(h, &at) != nil {
 		return 0
 	}
-	own, fate := r.gate.create(s, h, &at, ks)
+	own, fate := r.gate.create(s, h, &at, ks, soon)
 	if fate != Unjudged {
 		return 0
 	}

@@ -101,7 +101,7 @@ func (k *keeper) provideKey(at slot, ks *kernelSet, epoch uint32, ruleName strin
 	case b == nil:
 		w.kind = newcomer
 		var fate Fate
-		if b, fate = k.create(s, h, &at, ks); fate != Unjudged {
+		if b, fate = k.create(s, h, &at, ks, soon); fate != Unjudged {
 			k.troubled(ks, errBudget, now)
 			return false
 		}

@@ -25,10 +25,10 @@ func (g *Gate) locate(at *slot) (*shard, uint64) {
 // find returns the binding of a slot, nil if there is none. The shard is locked.
 func (s *shard) find(h uint64, at *slot) *binding { return s.index.find(h, at) }
 
-// put adds a binding, to be looked at soon. The shard is locked.
-func (s *shard) put(h uint64, b *binding) {
+// put adds a binding, to be looked at when it is due. The shard is locked.
+func (s *shard) put(h uint64, b *binding, due moment) {
 	s.index.put(h, b)
-	s.wheel.add(b, 0)
+	s.wheel.add(b, due)
 }
 
 // remove takes a binding out. The wheel lets go of it in its own time. The
@@ -38,9 +38,14 @@ func (s *shard) remove(h uint64, b *binding) {
 	s.index.remove(h, b)
 }
 
-// create makes room for a slot. If a budget is reached it tells which fate that
-// means for a newcomer. The shard is locked.
-func (g *Gate) create(s *shard, h uint64, at *slot, ks *kernelSet) (*binding, Fate) {
+// soon is when a binding is to be looked at of which it is not known how long it
+// lives.
+const soon moment = 0
+
+// create makes room for a slot, whose binding is looked at when it is due. If a
+// budget is reached it tells which fate that means for a newcomer. The shard is
+// locked.
+func (g *Gate) create(s *shard, h uint64, at *slot, ks *kernelSet, due moment) (*binding, Fate) {
 	if g.full(0) {
 		return nil, Budget
 	}
@@ -49,7 +54,7 @@ func (g *Gate) create(s *shard, h uint64, at *slot, ks *kernelSet) (*binding, Fa
 	}
 	b := &binding{at: *at, set: ks}
 	b.reasons = b.first[:0]
-	s.put(h, b)
+	s.put(h, b, due)
 	g.bindings.Add(1)
 	ks.used.Add(1)
 	return b, Unjudged

@@ -3,6 +3,7 @@ package gate
 import (
 	"fmt"
 	"net/netip"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -168,6 +169,26 @@ func TestAskedForAgainBeforeTheKernelsEnd(t *testing.T) {
 		}
 		if there != 9 || clashes != 0 {
 			t.Errorf("of %d elements that were there %d were added", there, clashes)
+		}
+	})
+}
+
+// Of a newcomer that the kernel refuses nothing is left, although nobody looks at it
+// again before its life would be over.
+func TestRefusedNewcomersLeaveNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}))
+		k.change(func() {
+			k.opErr = func(op nft.Op) error { return &nft.Error{Kind: op.Kind, Set: op.Set, Errno: syscall.EINVAL} }
+		})
+		if q := b.ask("www.example.com.", time.Hour, addr1, addr2); q.Fates[0] != Failed {
+			t.Fatal(q.Fates[0])
+		}
+		synctest.Wait()
+		if n := b.gate.Stats().Bindings; n != 0 {
+			t.Errorf("%d bindings", n)
 		}
 	})
 }
