@@ -27,13 +27,27 @@ var (
 func (g *Gate) write() {
 	var ops []nft.Op
 	for {
+		yield()
 		g.queue.await()
-		runtime.Gosched()
+		yield()
 		b := g.queue.take()
 		if b == nil {
 			return
 		}
 		ops = g.commit(b, ops[:0])
+	}
+}
+
+// yields is how often the writer lets others go first before it takes a batch, and
+// before it sleeps. Answers that are under way then add to the batch, instead of
+// making one of their own or waking the writer: with two processors full of fresh
+// answers each costs a tenth less, and more yields gain nothing. If nobody else has
+// anything to do, it is no wait.
+const yields = 2
+
+func yield() {
+	for range yields {
+		runtime.Gosched()
 	}
 }
 
