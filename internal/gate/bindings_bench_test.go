@@ -119,7 +119,6 @@ func BenchmarkMemory(b *testing.B) {
 
 		start = heapInUse()
 		var t nameTable
-		t.init()
 		for i := range n {
 			t.take(tagRule("web").of(nameNumber(i)), "web", nameNumber(i), addrNumber(i), maxBindings, 0, forever)
 		}

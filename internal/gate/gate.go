@@ -144,7 +144,6 @@ func New(o Options) *Gate {
 	for i := range g.shards {
 		g.shards[i].wheel.far = make(map[int64]*binding)
 	}
-	g.names.init()
 	g.pairs.init()
 	g.hands.init()
 	g.targets.init()

@@ -11,10 +11,10 @@ import (
 )
 
 // check fails unless the index is as it promises to be.
-func (x *index) check(t *rapid.T) {
+func (x *index[T]) check(t *rapid.T) {
 	used, last := 0, uint64(0)
 	for i, p := range x.places {
-		if p.b == nil {
+		if p.v == nil {
 			continue
 		}
 		used++
@@ -23,7 +23,7 @@ func (x *index) check(t *rapid.T) {
 		}
 		last = p.hash
 		for j := x.home(p.hash); j < i; j++ {
-			if x.places[j].b == nil {
+			if x.places[j].v == nil {
 				t.Fatalf("place %d is free, and the binding in %d belongs there", j, i)
 			}
 		}
@@ -37,7 +37,8 @@ func (x *index) check(t *rapid.T) {
 // hash, or hashes close to one another at either end.
 func TestIndex(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var x index
+		var s shard
+		x := &s.index
 		hash := func(n uint64) uint64 {
 			switch n % 4 {
 			case 0:
@@ -51,7 +52,7 @@ func TestIndex(t *testing.T) {
 		for range rapid.IntRange(0, 400).Draw(t, "steps") {
 			n := uint64(rapid.IntRange(0, 255).Draw(t, "key"))
 			at := slot{set: uint32(n)}
-			if found := x.find(hash(n), &at); found != in[n] {
+			if found := s.find(hash(n), &at); found != in[n] {
 				t.Fatalf("key %d: %p, want %p", n, found, in[n])
 			}
 			if b := in[n]; b == nil {
@@ -74,7 +75,7 @@ func TestIndex(t *testing.T) {
 // and go whenever it pauses, and visits remove what they like.
 func TestWalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var x index
+		var x index[binding]
 		bindings, crowd, next := 0, uint64(rapid.IntRange(1, 9).Draw(t, "bindings to a hash")), uint64(0)
 		in := make(map[*binding]uint64)
 		put := func() {
@@ -94,7 +95,7 @@ func TestWalk(t *testing.T) {
 		met := make(map[*binding]bool)
 		removed := rapid.IntRange(1, 9).Draw(t, "of so many a visit removes one")
 		for more := true; more; {
-			next, more = x.walk(next, rapid.IntRange(1, 9).Draw(t, "at once"), func(b *binding) {
+			next, more = x.walk(next, rapid.IntRange(1, 9).Draw(t, "at once"), func(_ uint64, b *binding) {
 				if _, is := in[b]; !is || met[b] {
 					t.Fatalf("binding %d is met, there: %v, met before: %v", b.at.set, is, met[b])
 				}

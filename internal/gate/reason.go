@@ -85,14 +85,8 @@ func (s *subject) named() bool { return s.origin == rule.ByName && s.name != "" 
 type nameTable struct{ shards [shardCount]nameShard }
 
 type nameShard struct {
-	mu       sync.Mutex // guards subjects, and what of them is the table's
-	subjects map[tag]*subject
-}
-
-func (t *nameTable) init() {
-	for i := range t.shards {
-		t.shards[i].subjects = make(map[tag]*subject)
-	}
+	mu       sync.Mutex     // guards subjects, and what of them is the table's
+	subjects index[subject] // by their tags
 }
 
 func (t *nameTable) shard(of tag) *nameShard {
@@ -113,13 +107,13 @@ func (t *nameTable) take(of tag, ruleName, name string, addr netip.Addr, limit i
 
 // take is that of the table. The shard is locked.
 func (s *nameShard) take(of tag, ruleName, name string, addr netip.Addr, limit int, now, until moment) (*subject, Fate) {
-	sub := s.subjects[of]
+	sub := s.subjects.first(uint64(of))
 	if sub == nil {
 		if s.full() {
 			return nil, Budget
 		}
 		sub = &subject{rule: ruleName, name: name}
-		s.subjects[of] = sub
+		s.subjects.put(uint64(of), sub)
 	}
 	if !sub.addrs.has(addr) && sub.addrs.len() >= limit {
 		sub.addrs.prune(now)
@@ -132,7 +126,7 @@ func (s *nameShard) take(of tag, ruleName, name string, addr netip.Addr, limit i
 }
 
 // full tells whether there is no room for another name. The shard is locked.
-func (s *nameShard) full() bool { return len(s.subjects) >= namesPerShard }
+func (s *nameShard) full() bool { return s.subjects.used >= namesPerShard }
 
 // keep notes that an address that was taken for the time of its write is one of
 // the name's until then.
@@ -141,10 +135,11 @@ func (t *nameTable) keep(of tag, sub *subject, addr netip.Addr, until moment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sub.gone {
-		if another := s.subjects[of]; another != nil {
+		if another := s.subjects.first(uint64(of)); another != nil {
 			sub = another
 		} else {
-			s.subjects[of], sub.gone = sub, false
+			s.subjects.put(uint64(of), sub)
+			sub.gone = false
 		}
 	}
 	sub.addrs.keep(addr, until)
@@ -164,19 +159,16 @@ func (t *nameTable) give(of tag, sub *subject, addr netip.Addr) {
 func (t *nameTable) expire(now moment) {
 	for i := range t.shards {
 		s := &t.shards[i]
-		n := 0
-		s.mu.Lock()
-		for of, sub := range s.subjects {
-			if sub.addrs.prune(now); sub.addrs.len() == 0 {
-				delete(s.subjects, of)
-				sub.gone = true
-			}
-			if n++; n%breath == 0 {
-				s.mu.Unlock()
-				s.mu.Lock()
-			}
+		for next, more := uint64(0), true; more; {
+			s.mu.Lock()
+			next, more = s.subjects.walk(next, breath, func(of uint64, sub *subject) {
+				if sub.addrs.prune(now); sub.addrs.len() == 0 {
+					s.subjects.remove(of, sub)
+					sub.gone = true
+				}
+			})
+			s.mu.Unlock()
 		}
-		s.mu.Unlock()
 	}
 }
 
@@ -185,7 +177,7 @@ func (t *nameTable) count() int {
 	n := 0
 	for i := range t.shards {
 		t.shards[i].mu.Lock()
-		n += len(t.shards[i].subjects)
+		n += t.shards[i].subjects.used
 		t.shards[i].mu.Unlock()
 	}
 	return n

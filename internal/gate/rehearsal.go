@@ -115,18 +115,15 @@ func (r *Rehearsal) newcomers(some func(Step) bool) int {
 
 // copy has the subject of a tag among the copies, if there is one.
 func (r *Rehearsal) copy(t *nameTable, of tag) Fate {
-	if r.names.subjects == nil {
-		r.names.subjects = make(map[tag]*subject)
-	}
-	if r.names.subjects[of] != nil {
+	if r.names.subjects.first(uint64(of)) != nil {
 		return Unjudged
 	}
 	s := t.shard(of)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch sub := s.subjects[of]; {
+	switch sub := s.subjects.first(uint64(of)); {
 	case sub != nil:
-		r.names.subjects[of] = &subject{rule: sub.rule, name: sub.name, addrs: sub.addrs.clone()}
+		r.names.subjects.put(uint64(of), &subject{rule: sub.rule, name: sub.name, addrs: sub.addrs.clone()})
 	case s.full():
 		return Budget
 	}

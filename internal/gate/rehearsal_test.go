@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"math"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -96,9 +97,7 @@ func (g *Gate) state() map[string]any {
 	for i := range g.names.shards {
 		s := &g.names.shards[i]
 		s.mu.Lock()
-		for _, sub := range s.subjects {
-			all[sub.rule+" "+sub.name] = sub.addrs.len()
-		}
+		s.subjects.walk(0, math.MaxInt, func(_ uint64, sub *subject) { all[sub.rule+" "+sub.name] = sub.addrs.len() })
 		s.mu.Unlock()
 	}
 	return all

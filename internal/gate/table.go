@@ -12,7 +12,7 @@ const shardCount = 64
 // found by its key's hash and has the key itself.
 type shard struct {
 	mu    sync.Mutex // guards what follows, and what it points to
-	index index
+	index index[binding]
 	wheel wheel
 }
 
@@ -23,7 +23,15 @@ func (g *Gate) locate(at *slot) (*shard, uint64) {
 }
 
 // find returns the binding of a slot, nil if there is none. The shard is locked.
-func (s *shard) find(h uint64, at *slot) *binding { return s.index.find(h, at) }
+func (s *shard) find(h uint64, at *slot) *binding {
+	x := &s.index
+	for i := x.from(h); i < len(x.places) && x.places[i].hash == h; i++ {
+		if b := x.places[i].v; b != nil && b.at == *at {
+			return b
+		}
+	}
+	return nil
+}
 
 // put adds a binding, to be looked at when it is due. The shard is locked.
 func (s *shard) put(h uint64, b *binding, due moment) {
@@ -87,7 +95,7 @@ func (g *Gate) each(visit func(*binding) (keep bool)) {
 		s := &g.shards[i]
 		for next, more := uint64(0), true; more; {
 			s.mu.Lock()
-			next, more = s.index.walk(next, breath, func(b *binding) {
+			next, more = s.index.walk(next, breath, func(_ uint64, b *binding) {
 				if !visit(b) {
 					g.drop(s, b)
 				}
