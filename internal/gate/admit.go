@@ -37,7 +37,9 @@ func (i *Instance) Admit(ctx context.Context, q *Question) {
 		// been lost meanwhile, and what was written may have to be longer.
 		waited = true
 		i.gate.hold(ctx, q)
-		now = i.gate.now()
+		if now = i.gate.now(); i.gate.came(q, now) {
+			break
+		}
 	}
 	if waited {
 		q.Held = now - start
@@ -63,7 +65,7 @@ func (g *Gate) noteOf(q *Question) {
 // judge takes all addresses through all rules, as things are now. What is not
 // covered becomes grants. An address that has failed is not tried again.
 func (i *Instance) judge(q *Question, start, now moment) {
-	q.grants = q.grants[:0]
+	q.grants, q.covered = q.grants[:0], false
 	for addr := range q.standing {
 		st := &q.standing[addr]
 		*st = standing{failure: st.failure, unfed: st.unfed}
@@ -155,6 +157,8 @@ func (g *Gate) want(q *Question, gr *grant, now moment) bool {
 			return false
 		case fate != Promised:
 			q.fail(gr, fate, nil)
+		default:
+			q.covered = true
 		}
 	}
 	return true
@@ -239,7 +243,7 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	if b.batch == nil || b.writing < need {
 		g.extend(b, write{kind: kind, binding: b, epoch: epoch, until: until})
 	}
-	gr.write, gr.index = b.batch, b.index
+	gr.shard, gr.binding, gr.write, gr.index = s, b, b.batch, b.index
 	return Unjudged, false
 }
 

@@ -71,6 +71,38 @@ func (q *Question) settle(gr *grant) {
 	}
 }
 
+// came tells whether there is nothing to look at again after a wait, as most often:
+// every key has been waited for, and is covered.
+func (g *Gate) came(q *Question, now moment) bool {
+	if q.covered {
+		return false // what was may have been lost meanwhile
+	}
+	for n := range q.grants {
+		gr := &q.grants[n]
+		st := &q.standing[gr.addr]
+		if st.failure != Unjudged || st.unfed || gr.write == nil || !gr.covers(q.Began, now) {
+			return false
+		}
+	}
+	return true
+}
+
+// covers tells whether the kernel holds a grant's key for as long as the answer needs,
+// in a set that hasn't changed, and whether a reason that was given at some moment
+// lasts as long. It then promises that.
+func (gr *grant) covers(given, now moment) bool {
+	need := now + gr.lives.needed
+	gr.shard.mu.Lock()
+	defer gr.shard.mu.Unlock()
+	b := gr.binding
+	held := b.holds(gr.state.epoch)
+	if gr.kernelSet().state.Load() != gr.state || b.gone || b.ending != notEnding || held < need || given+gr.lives.written < need {
+		return false
+	}
+	b.until = max(b.until, min(need, held))
+	return true
+}
+
 // until is the moment up to which a grant waits.
 func (gr *grant) until() moment {
 	if gr.write == nil {

@@ -43,6 +43,7 @@ type Question struct {
 	Held time.Duration
 
 	braked   *map[string]bool // as it was when Admit began
+	covered  bool             // a key was, when it was last judged
 	standing []standing
 	grants   []grant
 	lines    []rule.Match
@@ -98,6 +99,8 @@ type grant struct {
 	at       slot
 	write    *batch // the write that is waited for; nil: the set is
 	index    uint16
+	binding  *binding // of the write
+	shard    *shard   // of the binding
 }
 
 func (gr *grant) kernelSet() *kernelSet { return gr.rule.sets[gr.set].kernelSet }
@@ -113,7 +116,7 @@ func (q *Question) Reset() {
 	// Field by field: Walk, which Read begins anew, is most of a Question, and would
 	// be copied there and back.
 	q.Client, q.Name, q.Validated, q.Age, q.Rehearsal = netip.Addr{}, "", false, 0, nil
-	q.Began, q.Enforced, q.Max, q.Held, q.braked = 0, false, 0, 0, nil
+	q.Began, q.Enforced, q.Max, q.Held, q.braked, q.covered = 0, false, 0, 0, nil, false
 	q.Matches, q.Fates, q.Causes = q.Matches[:0], q.Fates[:0], q.Causes[:0]
 	q.standing, q.grants, q.lines, q.origins = q.standing[:0], q.grants[:0], q.lines[:0], q.origins[:0]
 }

@@ -314,6 +314,7 @@ func (i *Instance) ranged(q *Question, rs *ruleState, addr, match int, start, no
 		case !rs.sets[n].ranges.open.Load().covers(a.Addr, keyServices(services, s.Layout)):
 			q.fail(&gr, NotReady, errNotWritten)
 		default:
+			q.covered = true
 			q.step(Step{Cause: Cause{Fate: Promised, Rule: r, Addr: a.Addr, Set: s.ID}, Layout: s.Layout, Permanent: true})
 		}
 	}
