@@ -45,6 +45,9 @@ func (g *Gate) hearOf(ks *kernelSet, e nft.Event) {
 		}
 	}
 	if ks.ranges != nil && (e.Kind == nft.ElementNew || e.Kind == nft.ElementGone) {
+		if e.Kind == nft.ElementGone { // it may be what covers an address
+			ks.lose(g.now(), errUnread)
+		}
 		ks.stale.Store(true)
 		g.wake()
 		return

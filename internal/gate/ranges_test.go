@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"syscall"
@@ -199,6 +200,30 @@ func TestRangesHeal(t *testing.T) {
 			})
 		})
 	}
+}
+
+// While a range is missing that somebody else has deleted, no answer relies on it.
+func TestNoAnswerWithoutItsRange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declareInterval(nets4, v4)
+		b := start(t, k, fixed("vpn", "10.0.0.0/8"))
+		time.Sleep(time.Minute)
+		ks := b.gate.known()[0]
+		var missing error
+		k.change(func() {
+			k.swapErr = func() error { missing = ks.state.Load().err; return nil } // just before it is put back
+		})
+		k.change(func() { k.sets[nets4].ranges = nil })
+		k.tell(nft.Event{Kind: nft.ElementGone, ID: nets4})
+		time.Sleep(tick)
+		if got := k.spans(); got != "10.0.0.0/8*" || !errors.Is(missing, errUnread) {
+			t.Errorf("there are %s; while they were missing the set was %v", got, missing)
+		}
+		if st := ks.state.Load(); st.err != nil {
+			t.Errorf("afterwards it is %v", st.err)
+		}
+	})
 }
 
 // A set that is missing or of the wrong kind makes the rule not ready, and says why.
