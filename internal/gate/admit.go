@@ -37,7 +37,7 @@ func (i *Instance) Admit(ctx context.Context, q *Question) {
 		// been lost meanwhile, and what was written may have to be longer.
 		waited = true
 		i.gate.hold(ctx, q)
-		if now = i.gate.now(); i.gate.came(q, now) {
+		if now = i.gate.now(); i.gate.allCovered(q, now) {
 			break
 		}
 	}
@@ -65,7 +65,7 @@ func (g *Gate) noteOf(q *Question) {
 // judge takes all addresses through all rules, as things are now. What is not
 // covered becomes grants. An address that has failed is not tried again.
 func (i *Instance) judge(q *Question, start, now moment) {
-	q.grants, q.covered = q.grants[:0], false
+	q.grants, q.covered, q.changes = q.grants[:0], false, i.gate.changes.Load()
 	for addr := range q.standing {
 		st := &q.standing[addr]
 		*st = standing{failure: st.failure, unfed: st.unfed}
@@ -228,8 +228,9 @@ func (g *Gate) try(q *Question, gr *grant, now moment) (fate Fate, settled bool)
 	kind := extension
 	if b == nil {
 		kind = newcomer
-		// A refused write is settled without the wheel.
-		if b, fate = g.create(s, h, &gr.at, ks, until); fate != Unjudged {
+		// By the deadline it is known whether it lives: one that was refused is let go
+		// of then.
+		if b, fate = g.create(s, h, &gr.at, ks, gr.deadline); fate != Unjudged {
 			return fate, true
 		}
 	}

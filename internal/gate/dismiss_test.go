@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -267,5 +268,32 @@ func TestDismissInARange(t *testing.T) {
 			t.Errorf("the kernel has it for %v, connections ended: %v", k.life(web4, key4(addr1)), k.ended())
 		}
 		wantFates(t, b.dismiss(Dismissal{Addr: addr1, Rule: "web"}))
+	})
+}
+
+// An answer that was waiting when its rule's reason was taken away leaves with a new
+// one, although another rule has kept the element.
+func TestDismissedWhileWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel()
+		k.declare(web4, v4, 0)
+		b := start(t, k, newRule("web", []set.ID{web4}), newRule("app", []set.ID{web4}))
+		b.only("app")
+		b.ask("www.example.com.", time.Minute, addr1)
+		b.only("web")
+		release := k.stall()
+		done := make(chan *Question)
+		go func() { done <- b.ask("www.example.com.", 20*time.Hour, addr1) }()
+		synctest.Wait()
+		d := b.dismiss(Dismissal{Addr: addr1, Rule: "web"})
+		wantFates(t, d, "web4 198.51.100.1 other_rule")
+		release()
+		if q := <-done; q.Fates[0] != Promised {
+			t.Fatal(q.Fates[0])
+		}
+		e, _ := b.find(addr1.String())
+		if !slices.ContainsFunc(e.Reasons, func(w Why) bool { return w.Rule == "web" && w.Left > 19*time.Hour }) {
+			t.Errorf("the reasons are %+v", e.Reasons)
+		}
 	})
 }

@@ -99,6 +99,7 @@ type Gate struct {
 	sending  atomic.Int64 // the moment since when a commit is under way; 0: none is
 	released atomic.Bool  // a set has left the configuration
 	promised atomic.Bool  // something was, by an answer, since Promised was called
+	changes  atomic.Int64 // of sets' states, so far
 	version  atomic.Int64 // of the list of instances; Gate.mu is held when one is added
 
 	session atomic.Pointer[link] // nil: none can be used

@@ -71,35 +71,35 @@ func (q *Question) settle(gr *grant) {
 	}
 }
 
-// came tells whether there is nothing to look at again after a wait, as most often:
-// every key has been waited for, and is covered.
-func (g *Gate) came(q *Question, now moment) bool {
-	if q.covered {
-		return false // what was may have been lost meanwhile
+// allCovered tells whether there is nothing to judge again after a wait, as most
+// often: no set has changed, every key has been waited for, and all are covered.
+func (g *Gate) allCovered(q *Question, now moment) bool {
+	if q.covered || q.changes != g.changes.Load() {
+		return false // what was covered may have been lost meanwhile
 	}
 	for n := range q.grants {
 		gr := &q.grants[n]
 		st := &q.standing[gr.addr]
-		if st.failure != Unjudged || st.unfed || gr.write == nil || !gr.covers(q.Began, now) {
+		if st.failure != Unjudged || st.unfed || gr.write == nil || !gr.covered(q, now) {
 			return false
 		}
 	}
 	return true
 }
 
-// covers tells whether the kernel holds a grant's key for as long as the answer needs,
-// in a set that hasn't changed, and whether a reason that was given at some moment
-// lasts as long. It then promises that.
-func (gr *grant) covers(given, now moment) bool {
+// covered tells whether the kernel holds a grant's key for as long as the answer needs,
+// and promises that for the reason that has been given. The reason may have been
+// taken away meanwhile, by a reload or an administrator.
+func (gr *grant) covered(q *Question, now moment) bool {
 	need := now + gr.lives.needed
 	gr.shard.mu.Lock()
 	defer gr.shard.mu.Unlock()
 	b := gr.binding
-	held := b.holds(gr.state.epoch)
-	if gr.kernelSet().state.Load() != gr.state || b.gone || b.ending != notEnding || held < need || given+gr.lives.written < need {
+	if b.gone || b.ending != notEnding || b.holds(gr.state.epoch) < need ||
+		!b.touch(q.Matches[gr.match].tag, q.Client, now-q.Age, need, gr.lives.ttl) {
 		return false
 	}
-	b.until = max(b.until, min(need, held))
+	b.until = max(b.until, need)
 	return true
 }
 

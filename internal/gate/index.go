@@ -84,16 +84,17 @@ func (x *index[T]) remove(h uint64, v *T) {
 // those that have a hash with the last of them. It returns the hash with which to go
 // on, if there are more. visit may remove what it is called with.
 func (x *index[T]) walk(from uint64, n int, visit func(h uint64, v *T)) (next uint64, more bool) {
+	last := from
 	for i := x.from(from); i < len(x.places); {
 		p := x.places[i]
 		if p.v == nil {
 			i++
 			continue
 		}
-		if n <= 0 && p.hash != from {
+		if n <= 0 && p.hash != last {
 			return p.hash, true
 		}
-		from = p.hash
+		last = p.hash
 		n--
 		visit(p.hash, p.v)
 		if x.places[i].v == p.v { // otherwise the next one has moved up

@@ -110,7 +110,7 @@ func (i *Instance) use(s rule.Set) *kernelSet {
 	ks := g.sets[setKey{s.ID, s.Interval}]
 	if ks == nil {
 		g.nextSet++
-		ks = &kernelSet{id: s.ID, number: g.nextSet}
+		ks = &kernelSet{id: s.ID, number: g.nextSet, changes: &g.changes}
 		if s.Interval {
 			ks.ranges = new(ranges)
 		}

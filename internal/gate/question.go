@@ -44,6 +44,7 @@ type Question struct {
 
 	braked   *map[string]bool // as it was when Admit began
 	covered  bool             // a key was, when it was last judged
+	changes  int64            // of sets, Gate.changes, until then
 	standing []standing
 	grants   []grant
 	lines    []rule.Match
@@ -110,13 +111,13 @@ func (gr *grant) kernelSet() *kernelSet { return gr.rule.sets[gr.set].kernelSet 
 func (q *Question) Reset() {
 	clear(q.Matches)
 	clear(q.Causes)
-	clear(q.grants)
+	clear(q.grants[:cap(q.grants)])
 	clear(q.lines[:cap(q.lines)])
 	clear(q.origins[:cap(q.origins)])
 	// Field by field: Walk, which Read begins anew, is most of a Question, and would
 	// be copied there and back.
 	q.Client, q.Name, q.Validated, q.Age, q.Rehearsal = netip.Addr{}, "", false, 0, nil
-	q.Began, q.Enforced, q.Max, q.Held, q.braked, q.covered = 0, false, 0, 0, nil, false
+	q.Began, q.Enforced, q.Max, q.Held, q.braked, q.covered, q.changes = 0, false, 0, 0, nil, false, 0
 	q.Matches, q.Fates, q.Causes = q.Matches[:0], q.Fates[:0], q.Causes[:0]
 	q.standing, q.grants, q.lines, q.origins = q.standing[:0], q.grants[:0], q.lines[:0], q.origins[:0]
 }

@@ -19,8 +19,7 @@ func TestReset(t *testing.T) {
 		}
 	}
 	each(func(name string, f reflect.Value) {
-		switch f.Interface().(type) {
-		case netip.Addr:
+		if _, is := reflect.TypeAssert[netip.Addr](f); is {
 			f.Set(reflect.ValueOf(addr1))
 			return
 		}
@@ -39,7 +38,12 @@ func TestReset(t *testing.T) {
 			t.Fatalf("%s: a kind that this test doesn't know", name)
 		}
 	})
+	q.grants = make([]grant, 1, 2)[:2] // as after two judgements, of which the second found less
+	q.grants[1].write, q.grants = new(batch), q.grants[:1]
 	q.Reset()
+	if q.grants[:2][1].write != nil {
+		t.Error("it holds on to a batch")
+	}
 	each(func(name string, f reflect.Value) {
 		if f.Kind() == reflect.Slice {
 			if f.Len() > 0 {

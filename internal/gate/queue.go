@@ -7,6 +7,8 @@ import "sync"
 // batch delays others, and the answers behind it, by a millisecond.
 const batchMax = 1000
 
+const _ = uint16(batchMax) // a write's place in its batch is a uint16
+
 // batch is what one commit writes. Everything that is waiting when the writer
 // is free goes into one: a batch of one element when the gate is idle, large
 // ones under load.

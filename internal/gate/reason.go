@@ -39,7 +39,7 @@ func tagRule(ruleName string) tag {
 }
 
 // of is the tag of a name under the rule. It is never 0.
-func (rule tag) of(name string) tag { return rule ^ tag(maphash.String(tagSeed, name)) | 1 }
+func (t tag) of(name string) tag { return t ^ tag(maphash.String(tagSeed, name)) | 1 }
 
 // tag is that of the subject, 0 if it is none by name.
 func (s *subject) tag() tag {

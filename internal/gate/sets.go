@@ -16,8 +16,9 @@ type kernelSet struct {
 	id     set.ID
 	number uint32
 
-	state atomic.Pointer[setState]
-	used  atomic.Int64 // bindings
+	state   atomic.Pointer[setState]
+	changes *atomic.Int64 // of all sets' states
+	used    atomic.Int64  // bindings
 	// fullUntil is the moment until which newcomers are refused without a
 	// try, because the kernel has just said that the set is full.
 	fullUntil atomic.Int64
@@ -91,6 +92,7 @@ func (ks *kernelSet) become(old *setState, next setState) *setState {
 	if !ks.state.CompareAndSwap(old, &next) {
 		return nil
 	}
+	ks.changes.Add(1)
 	if old != nil {
 		close(old.changed)
 	}

@@ -1,8 +1,6 @@
 package gate
 
-import (
-	"sync"
-)
+import "sync"
 
 // shardCount spreads answers over locks: many more than cores, so that two
 // answers seldom meet.

@@ -173,8 +173,8 @@ func TestAskedForAgainBeforeTheKernelsEnd(t *testing.T) {
 	})
 }
 
-// Of a newcomer that the kernel refuses nothing is left, although nobody looks at it
-// again before its life would be over.
+// Of newcomers that the kernel refuses nothing is left once nobody waits for them any
+// more, whatever their lives would have been.
 func TestRefusedNewcomersLeaveNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newFakeKernel()
@@ -189,6 +189,20 @@ func TestRefusedNewcomersLeaveNothing(t *testing.T) {
 		synctest.Wait()
 		if n := b.gate.Stats().Bindings; n != 0 {
 			t.Errorf("%d bindings", n)
+		}
+		time.Sleep(rule.DefaultWait + 2*tick)
+		for i := range b.gate.shards {
+			s := &b.gate.shards[i]
+			s.mu.Lock()
+			for n, first := range s.wheel.near {
+				if first != nil {
+					t.Errorf("bucket %d has a binding", n)
+				}
+			}
+			if len(s.wheel.far) > 0 {
+				t.Error("far buckets have bindings")
+			}
+			s.mu.Unlock()
 		}
 	})
 }

@@ -5,8 +5,9 @@ import "time"
 // wheel finds the bindings whose time has come without looking at the others:
 // a timing wheel (Varghese and Lauck, 1987) of two levels, with a bucket for
 // each notch of the next 64 seconds and one for every 64 seconds beyond. Every
-// binding of the shard is in exactly one bucket, as late as it was due when it was
-// put there; if it has become due later meanwhile, it is put back.
+// binding of the shard is in exactly one bucket, at the latest when it was expected to
+// be due; if it has become due later meanwhile, it is put back. One that is gone from
+// the table stays until then.
 type wheel struct {
 	at   int64 // the notch that was turned to last
 	near [int64(64 * time.Second / notch)]*binding
