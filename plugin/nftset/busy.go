@@ -58,7 +58,7 @@ func (b *busy) note(q *work, o outcome) {
 		times = busySample
 	}
 	if !b.mu.TryLock() {
-		b.missed.Add(1)
+		b.missed.Add(times)
 		return
 	}
 	defer b.mu.Unlock()

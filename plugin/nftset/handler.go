@@ -62,7 +62,7 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 	if !carriesAddresses(r) {
 		return plugin.NextOrFailure(directive, h.next, ctx, w, r)
 	}
-	growStack(0)
+	growStack(0) // where it hasn't been yet: DoH, DoQ, gRPC
 	q := questions.Get().(*work)
 	defer questions.Put(q)
 	defer q.Reset()
@@ -104,6 +104,7 @@ func (h *Handler) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg
 		out = withoutAD(out)
 	}
 	werr := w.WriteMsg(out)
+	x.msg = nil // its slab may be there for long
 	if to := h.inbox(); to != nil && werr == nil {
 		if len(q.Matches) > 0 {
 			tellWork(to, q)

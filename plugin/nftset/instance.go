@@ -77,11 +77,10 @@ func (i *instance) start() error {
 	for _, h := range i.handlers {
 		h.ready.Store(p)
 	}
-	if len(i.handlers) > 0 {
-		ruled.Store(true)
-	}
 	if len(i.handlers) == 0 {
 		p.resolver.Use(nil, nil) // nothing calls resolve
+	} else {
+		ruled.Store(true)
 	}
 	i.tell(p.gate.Stats())
 	return nil
