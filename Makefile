@@ -31,7 +31,7 @@ demo: check-deps
 test: check-deps kernels
 	$(INSIDE) $(GO) test -race -count 1 -timeout 30m ./...
 
-# bench measures what namewall costs, against its peers, in half an hour, and writes
+# bench measures what namewall costs, against its peers, in 16 minutes, and writes
 # docs/benchmarks.md; bench-quick shows in two minutes that it does. bench-go runs
 # every Go benchmark; compare two runs with benchstat.
 bench bench-quick: check-deps
