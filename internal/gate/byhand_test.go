@@ -188,7 +188,7 @@ func TestHoldRefuses(t *testing.T) {
 		for _, word := range all {
 			s, err := set.ParseService(word)
 			if err != nil {
-				panic(err)
+				t.Fatal(err)
 			}
 			parsed = append(parsed, s)
 		}

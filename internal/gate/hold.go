@@ -89,13 +89,14 @@ func (g *Gate) allCovered(q *Question, now moment) bool {
 
 // covered tells whether the kernel holds a grant's key for as long as the answer needs,
 // and promises that for the reason that has been given. The reason may have been
-// taken away meanwhile, by a reload or an administrator.
+// taken away meanwhile, by a reload or an administrator; and the set lost, of which
+// Gate.changes tells a moment later.
 func (gr *grant) covered(q *Question, now moment) bool {
 	need := now + gr.lives.needed
 	gr.shard.mu.Lock()
 	defer gr.shard.mu.Unlock()
 	b := gr.binding
-	if b.gone || b.ending != notEnding || b.holds(gr.state.epoch) < need ||
+	if gr.kernelSet().state.Load() != gr.state || b.gone || b.ending != notEnding || b.holds(gr.state.epoch) < need ||
 		!b.touch(q.Matches[gr.match].tag, q.Client, now-q.Age, need, gr.lives.ttl) {
 		return false
 	}
